@@ -1,0 +1,30 @@
+//! The contract of cidbucket: what a block is, and what a block store promises.
+//!
+//! Everything else in the workspace stands on this crate. Read it in this order:
+//!
+//! - [`Block`]: bytes with the CID they were *checked* against. A `Block` in your hand is the proof
+//!   that the check was done, so no layer below hashes again.
+//! - [`Hash`]: the hash functions a CID may use (Kubo's allow-list).
+//! - [`Blockstore`]: the trait: get, put, size, delete, list, and their batch forms.
+//! - [`Listing`]: a listing that reports errors, counts foreign keys and can be resumed.
+//! - [`Error`]: what can go wrong, by meaning.
+//!
+//! The promises behind these types are written down in `docs/semantics.md`.
+
+mod block;
+mod error;
+mod hash;
+mod listing;
+mod store;
+
+pub use block::{Block, DEFAULT_MAX_BLOCK, Limits, raw_cid};
+pub use bytes::Bytes;
+pub use cid::Cid;
+pub use error::{Error, Report, Result};
+pub use futures::stream::BoxStream;
+pub use hash::Hash;
+pub use listing::{Cursor, Listed, Listing, Page};
+pub use store::{Blockstore, DEFAULT_CONCURRENCY};
+
+/// A multihash of up to 64 digest bytes: the identity of a block.
+pub type Multihash = multihash::Multihash<64>;

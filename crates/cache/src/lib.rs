@@ -1,0 +1,1 @@
+//! A byte-bounded cache of hot blocks over any block store

@@ -1,0 +1,1 @@
+//! An S3 client and the block store on it

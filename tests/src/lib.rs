@@ -1,0 +1,1 @@
+//! What the end-to-end tests share: how to start what they test against.
