@@ -64,6 +64,7 @@ impl Block {
     }
 
     /// A raw sha2-256 block: what most files are cut into.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot panic")]
     pub fn raw(data: impl Into<Bytes>) -> Self {
         Self::encode(RAW, Hash::Sha2_256, data).expect("only identity limits the length")
     }

@@ -126,7 +126,7 @@ impl Hash {
         }
     }
 
-    /// The function named as in the multicodec table, such as `sha2-256` or `blake2b-256`.
+    /// The function of a name in the multicodec table, such as `sha2-256` or `blake2b-256`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -140,7 +140,8 @@ impl Hash {
                     "blake2s" => 0xb240,
                     _ => return None,
                 };
-                (bits % 8 == 0).then(|| Self::from_code(base + bits / 8))?
+                // The two families' codes adjoin: only the name says which one was meant.
+                Self::from_code(base + bits / 8).filter(|hash| hash.name() == name)
             })
     }
 
@@ -326,7 +327,9 @@ mod tests {
             None,
             "below 160 bits is weak"
         );
-        assert_eq!(Hash::from_name("blake2b-161"), None);
+        for wrong in ["blake2b-161", "blake2b-672", "blake2s-0", "blake2b-+256"] {
+            assert_eq!(Hash::from_name(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
@@ -365,11 +368,7 @@ mod tests {
         ];
         for (hash, expected) in cases {
             let multihash = hash.digest(b"").unwrap();
-            let hex: String = multihash
-                .digest()
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect();
+            let hex = cid::multibase::Base::Base16Lower.encode(multihash.digest());
             assert_eq!(&hex, expected, "{hash:?}");
         }
     }

@@ -9,12 +9,20 @@
 //! - [`Listing`]: a listing that reports errors, counts foreign keys and can be resumed.
 //! - [`Error`]: what can go wrong, by meaning.
 //!
+//! And, to store blocks or to test what does:
+//!
+//! - [`MemoryBlockstore`]: a store in memory.
+//! - `conformance` (feature `conformance`): every promise as a check, for any store.
+//!
 //! The promises behind these types are written down in `docs/semantics.md`.
 
 mod block;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod hash;
 mod listing;
+mod memory;
 mod store;
 
 pub use block::{Block, DEFAULT_MAX_BLOCK, Limits, raw_cid};
@@ -24,6 +32,7 @@ pub use error::{Error, Report, Result};
 pub use futures::stream::BoxStream;
 pub use hash::Hash;
 pub use listing::{Cursor, Listed, Listing, Page};
+pub use memory::MemoryBlockstore;
 pub use store::{Blockstore, DEFAULT_CONCURRENCY};
 
 /// A multihash of up to 64 digest bytes: the identity of a block.

@@ -15,7 +15,7 @@ pub const DEFAULT_CONCURRENCY: usize = 16;
 ///
 /// The promises, in short (in full: `docs/semantics.md`):
 ///
-/// - A block's identity is its **multihash**: CIDv0, CIDv1 and all codecs of it are one block.
+/// - A block's identity is its **multihash**: `CIDv0`, `CIDv1` and all codecs of it are one block.
 ///   `get` answers with the very CID it was asked for.
 /// - What comes out was checked against its CID; what goes in is a [`Block`], so it was too.
 /// - An absent block is `None` or `false`, never an error, and no refusal or outage looks like it.
@@ -48,7 +48,7 @@ pub trait Blockstore: Debug + Send + Sync {
         Ok(self.size(cid).await?.is_some())
     }
 
-    /// How many operations of a batch run at once.
+    /// How many operations of a batch run at once; 0 is taken for 1.
     fn concurrency(&self) -> usize {
         DEFAULT_CONCURRENCY
     }
@@ -59,7 +59,7 @@ pub trait Blockstore: Debug + Send + Sync {
         cids: BoxStream<'a, Cid>,
     ) -> BoxStream<'a, (Cid, Result<Option<Block>>)> {
         cids.map(move |cid| async move { (cid, self.get(&cid).await) })
-            .buffered(self.concurrency())
+            .buffered(self.concurrency().max(1))
             .boxed()
     }
 
@@ -67,14 +67,14 @@ pub trait Blockstore: Debug + Send + Sync {
     fn put_many<'a>(&'a self, blocks: BoxStream<'a, Block>) -> BoxStream<'a, (Cid, Result<()>)> {
         blocks
             .map(move |block| async move { (*block.cid(), self.put(&block).await) })
-            .buffered(self.concurrency())
+            .buffered(self.concurrency().max(1))
             .boxed()
     }
 
     /// Removes many blocks.
     fn delete_many<'a>(&'a self, cids: BoxStream<'a, Cid>) -> BoxStream<'a, (Cid, Result<()>)> {
         cids.map(move |cid| async move { (cid, self.delete(&cid).await) })
-            .buffered(self.concurrency())
+            .buffered(self.concurrency().max(1))
             .boxed()
     }
 }
