@@ -1,1 +1,6 @@
-//! IPFS blocks in an S3 bucket: the facade for node implementers
+//! IPFS blocks in an S3 bucket.
+
+mod location;
+
+pub use cidbucket_blockstore::*;
+pub use location::{Location, open};

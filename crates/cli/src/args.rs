@@ -1,0 +1,110 @@
+//! What can be typed, and its help.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{bench, completions, get, has, ls, man, put, rm, stat};
+
+const AFTER: &str = "\
+Examples:
+  cidbucket serve --dev                          an S3 store to try, in a folder
+  export CIDBUCKET_STORE='s3://my-bucket?region=eu-central-1'
+  cidbucket put photo.jpg                        prints the CID
+  cidbucket get CID > photo.jpg
+  curl -o photo.jpg \"$(cidbucket presign get CID)\"
+  cidbucket doctor                               what this bucket is and enforces
+
+Store URLs:
+  s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual&layout=NAME]
+  dir:PATH        a folder, as Kubo's blocks/ (flatfs)
+  memory:         gone when the command ends
+  Credentials for s3:// come from where the AWS tools look: AWS_ACCESS_KEY_ID and
+  AWS_SECRET_ACCESS_KEY, ~/.aws profiles, web identity, container, instance.
+
+Settings: a flag wins over the environment, which wins over the configuration file
+($XDG_CONFIG_HOME/cidbucket/config.toml):
+  store = \"prod\"
+
+  [stores.prod]
+  url = \"s3://my-bucket/blocks\"
+  region = \"eu-central-1\"
+
+Exit codes: 0 done, 1 other failure, 2 wrong usage or input, 3 block not found, 4 denied,
+5 corrupt block, 6 throttled or unavailable, 7 no such bucket or folder.";
+
+/// IPFS blocks in an S3 bucket
+///
+/// Stores blocks by CID in an S3 bucket (or a folder), reads them back checked, and signs URLs
+/// with which others read and write single blocks directly.
+#[derive(Debug, Parser)]
+#[command(name = "cidbucket", version, after_help = AFTER, max_term_width = 100)]
+#[command(arg_required_else_help = true, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The store: a URL, or a name of the configuration file [env: CIDBUCKET_STORE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// Configuration file [env: CIDBUCKET_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print results and errors as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log to standard error; twice for more [env: CIDBUCKET_LOG takes a filter]
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// No notes, no progress, no log: errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Colours: on a terminal, always, never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Put(put::Args),
+    Get(get::Args),
+    Has(has::Args),
+    Stat(stat::Args),
+    Rm(rm::Args),
+    Ls(ls::Args),
+    Bench(bench::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// The command line as clap knows it, for completions, man pages and whoever documents it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

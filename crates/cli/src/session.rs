@@ -1,0 +1,293 @@
+//! What every command is given: the streams, the settings, the store.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use cidbucket::{Blockstore, Location};
+use clap::builder::styling::{AnsiColor, Style};
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use indicatif::ProgressBar;
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Color, Command};
+use crate::config::Config;
+use crate::failure::{Exit, Failure, Outcome, Stop};
+use crate::progress;
+use crate::streams::Io;
+
+/// The environment variables a run may look at.
+#[derive(Clone, Default)]
+pub struct Env(BTreeMap<String, String>);
+
+impl Env {
+    /// This process's variables. One that is not UTF-8 is left out.
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The variable's value; `None` where it is unset or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Env {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(variables: T) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// One run of one command.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) io: &'a mut Io,
+    pub(crate) env: &'a Env,
+    /// Results and errors as JSON.
+    pub(crate) json: bool,
+    quiet: bool,
+    styled: bool,
+    store: Option<String>,
+    config: Config,
+    /// The code of the first error that did not stop the command.
+    code: u8,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the command line, the environment and the configuration file. Where that ends the
+    /// run already (`--help`, an error), the answer is the exit code.
+    pub(crate) fn start(
+        args: &[OsString],
+        env: &'a Env,
+        io: &'a mut Io,
+    ) -> Result<(Self, Command), u8> {
+        let mut session = Self {
+            // What is typed is not understood yet, but how to say so is.
+            json: args.iter().any(|arg| arg == "--json"),
+            styled: is_styled(color_of(args), env, io),
+            io,
+            env,
+            quiet: false,
+            store: None,
+            config: Config::default(),
+            code: 0,
+        };
+        let parsed = Cli::command()
+            .color(if session.styled {
+                ColorChoice::Always
+            } else {
+                ColorChoice::Never
+            })
+            .try_get_matches_from(args)
+            .and_then(|matches| Cli::from_arg_matches(&matches));
+        let cli = match parsed {
+            Ok(cli) => cli,
+            Err(error) => return Err(session.not_understood(&error)),
+        };
+        session.json = cli.global.json;
+        session.quiet = cli.global.quiet;
+        if let Err(failure) = log_to_stderr(cli.global.verbose, cli.global.quiet, env) {
+            return Err(session.end(Err(failure.into())));
+        }
+        match Config::load(cli.global.config.as_deref(), env) {
+            Ok(config) => session.config = config,
+            Err(failure) => return Err(session.end(Err(failure.into()))),
+        }
+        session.store = cli.global.store;
+        Ok((session, cli.command))
+    }
+
+    /// Reports what is left to report, and answers with the exit code.
+    pub(crate) fn end(&mut self, outcome: Outcome) -> u8 {
+        let outcome = outcome.and_then(|()| self.io.stdout.flush().map_err(|e| Stop::stdout(&e)));
+        match outcome {
+            Ok(()) => self.code,
+            Err(Stop::Code(code)) => {
+                // What is complete is shown; if the reader is gone, that is how it is.
+                let _ = self.io.stdout.flush();
+                code
+            }
+            Err(Stop::Failed(failure)) => {
+                self.report(&failure);
+                self.code
+            }
+        }
+    }
+
+    /// Where the store is: flag, else environment, else configuration file.
+    pub(crate) fn location(&self) -> Outcome<Location> {
+        let url = self.config.store_url(
+            self.store
+                .as_deref()
+                .or_else(|| self.env.get("CIDBUCKET_STORE")),
+        )?;
+        Ok(Location::parse(&url)?)
+    }
+
+    /// Opens the store.
+    pub(crate) fn store(&self) -> Outcome<Arc<dyn Blockstore>> {
+        Ok(self.location()?.open()?)
+    }
+
+    /// Writes a line of results.
+    pub(crate) fn line(&mut self, line: impl fmt::Display) -> Outcome {
+        writeln!(self.io.stdout, "{line}").map_err(|e| Stop::stdout(&e))
+    }
+
+    /// Writes a result as one line of JSON.
+    pub(crate) fn json_line(&mut self, value: &Value) -> Outcome {
+        self.line(value)
+    }
+
+    /// Hands on what was written so far: for readers who act on each line.
+    pub(crate) fn flush(&mut self) -> Outcome {
+        self.io.stdout.flush().map_err(|e| Stop::stdout(&e))
+    }
+
+    /// Shows an error and remembers its exit code; the first one's counts.
+    pub(crate) fn report(&mut self, failure: &Failure) {
+        if self.code == 0 {
+            self.code = failure.exit() as u8;
+        }
+        // First what was done before it, then the error. Nothing can be done about a standard
+        // error that is closed.
+        let _ = self.io.stdout.flush();
+        if self.json {
+            let _ = writeln!(self.io.stderr, "{}", failure.to_json());
+            return;
+        }
+        let error = self.style(
+            "error:",
+            Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
+        );
+        let _ = writeln!(self.io.stderr, "{error} {}", failure.message());
+        if let Some(hint) = failure.hint() {
+            let label = self.style("hint:", Style::new().bold());
+            let _ = writeln!(self.io.stderr, " {label} {hint}");
+        }
+    }
+
+    /// Says something that is neither result nor error. `--quiet` silences it.
+    pub(crate) fn note(&mut self, note: impl fmt::Display) {
+        if !self.quiet {
+            let _ = writeln!(self.io.stderr, "{note}");
+        }
+    }
+
+    /// Text in a style, where standard error may be styled.
+    pub(crate) fn style(&self, text: &str, style: Style) -> String {
+        if self.styled {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.into()
+        }
+    }
+
+    /// A progress bar, shown only to a person who sees nothing else move.
+    pub(crate) fn bar(&self, what: &'static str, total: Option<u64>) -> ProgressBar {
+        let shown =
+            self.io.stderr_is_terminal && !self.io.stdout_is_terminal && !self.quiet && !self.json;
+        progress::bar(shown, what, total)
+    }
+
+    /// Shows clap's answer: help and version are results, the rest are errors.
+    fn not_understood(&mut self, error: &clap::Error) -> u8 {
+        let text = error.render();
+        if !error.use_stderr() {
+            let written = if self.styled && self.io.stdout_is_terminal {
+                write!(self.io.stdout, "{}", text.ansi())
+            } else {
+                write!(self.io.stdout, "{text}")
+            };
+            return self.end(written.map_err(|e| Stop::stdout(&e)));
+        }
+        if self.json {
+            let first = text.to_string();
+            let first = first.lines().next().unwrap_or_default();
+            self.report(&Failure::usage(
+                first.strip_prefix("error: ").unwrap_or(first),
+            ));
+        } else if self.styled {
+            let _ = write!(self.io.stderr, "{}", text.ansi());
+        } else {
+            let _ = write!(self.io.stderr, "{text}");
+        }
+        Exit::Usage as u8
+    }
+}
+
+/// `--color` before the command line is understood, so that errors in it have their colours too.
+fn color_of(args: &[OsString]) -> Color {
+    let mut args = args.iter().filter_map(|arg| arg.to_str());
+    while let Some(arg) = args.next() {
+        let value = match arg.strip_prefix("--color") {
+            Some("") => args.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        match value {
+            Some("always") => return Color::Always,
+            Some("never") => return Color::Never,
+            _ => {}
+        }
+    }
+    Color::Auto
+}
+
+/// Errors and help are styled for a person: see <https://no-color.org>.
+fn is_styled(color: Color, env: &Env, io: &Io) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            io.stderr_is_terminal
+                && env.get("NO_COLOR").is_none()
+                && env.get("TERM") != Some("dumb")
+        }
+    }
+}
+
+/// Logs go to standard error; `CIDBUCKET_LOG` (a filter such as `cidbucket=debug`) wins over `-v`.
+fn log_to_stderr(verbose: u8, quiet: bool, env: &Env) -> Result<(), Failure> {
+    let filter = match env.get("CIDBUCKET_LOG") {
+        Some(filter) => EnvFilter::try_new(filter).map_err(|error| {
+            Failure::usage(format!("CIDBUCKET_LOG is not a log filter: {error}")).with_hint(
+                "a filter is a level (info), or levels by target (cidbucket=debug,hyper=warn)",
+            )
+        })?,
+        None => EnvFilter::new(match (quiet, verbose) {
+            (true, _) => "off",
+            (false, 0) => "warn",
+            (false, 1) => "info",
+            (false, 2) => "debug",
+            (false, _) => "trace",
+        }),
+    };
+    // A second run in one process keeps the first one's log.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .try_init();
+    Ok(())
+}

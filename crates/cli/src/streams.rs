@@ -1,0 +1,46 @@
+//! The three standard streams, so that a test can pass its own.
+
+use std::fmt;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+
+/// Standard input, output and error of a command, and which of them a person looks at.
+pub struct Io {
+    /// Where `-` is read from.
+    pub stdin: Box<dyn Read + Send>,
+    /// Results.
+    pub stdout: Box<dyn Write + Send>,
+    /// Errors, notes and progress.
+    pub stderr: Box<dyn Write + Send>,
+    /// Whether `stdout` is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Whether `stderr` is a terminal: then it may be coloured and show progress.
+    pub stderr_is_terminal: bool,
+}
+
+impl Io {
+    /// The process's own streams.
+    pub fn of_process() -> Self {
+        let stdout = io::stdout();
+        Self {
+            stdin: Box::new(io::stdin()),
+            stdout_is_terminal: stdout.is_terminal(),
+            stdout: Box::new(BufWriter::with_capacity(64 << 10, stdout)),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            stderr: Box::new(io::stderr()),
+        }
+    }
+
+    /// Takes standard input, which can be read once.
+    pub(crate) fn take_stdin(&mut self) -> Box<dyn Read + Send> {
+        std::mem::replace(&mut self.stdin, Box::new(io::empty()))
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io")
+            .field("stdout_is_terminal", &self.stdout_is_terminal)
+            .field("stderr_is_terminal", &self.stderr_is_terminal)
+            .finish_non_exhaustive()
+    }
+}
