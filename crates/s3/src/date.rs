@@ -1,0 +1,125 @@
+//! Dates as S3 writes them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Reads the `Date` header's form (RFC 9110 §5.6.7): `Wed, 21 Oct 2015 07:28:00 GMT`.
+pub(crate) fn from_http(text: &str) -> Option<SystemTime> {
+    let text = text.trim().strip_suffix(" GMT")?;
+    let (_weekday, text) = text.split_once(", ")?;
+    let mut parts = text.split(' ');
+    let day = number(parts.next()?)?;
+    let month = match parts.next()? {
+        "Jan" => 1,
+        "Feb" => 2,
+        "Mar" => 3,
+        "Apr" => 4,
+        "May" => 5,
+        "Jun" => 6,
+        "Jul" => 7,
+        "Aug" => 8,
+        "Sep" => 9,
+        "Oct" => 10,
+        "Nov" => 11,
+        "Dec" => 12,
+        _ => return None,
+    };
+    let year = number(parts.next()?)?;
+    let time = parts.next()?;
+    if parts.next().is_some() {
+        return None;
+    }
+    at(year, month, day, time)
+}
+
+/// Reads the form of `LastModified` in XML (ISO 8601): `2009-10-12T17:50:30.000Z`.
+pub(crate) fn from_iso8601(text: &str) -> Option<SystemTime> {
+    let text = text.trim().strip_suffix('Z')?;
+    let (date, time) = text.split_once('T')?;
+    let mut parts = date.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut nanos = 0;
+    for (digit, unit) in fraction.bytes().zip([100_000_000, 10_000_000, 1_000_000]) {
+        nanos += u32::from(digit.is_ascii_digit().then_some(digit - b'0')?) * unit;
+    }
+    Some(
+        at(number(year)?, number(month)?, number(day)?, time)? + Duration::from_nanos(nanos.into()),
+    )
+}
+
+fn at(year: u64, month: u64, day: u64, time: &str) -> Option<SystemTime> {
+    let mut parts = time.split(':');
+    let (hour, minute, second) = (
+        number(parts.next()?)?,
+        number(parts.next()?)?,
+        number(parts.next()?)?,
+    );
+    let sane = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    if !sane || parts.next().is_some() {
+        return None;
+    }
+    // Days since 1970 in the proleptic Gregorian calendar, with years that begin on 1 March.
+    let (year, month) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days =
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    UNIX_EPOCH.checked_add(Duration::from_secs(
+        days * 86_400 + hour * 3_600 + minute * 60 + second,
+    ))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(time: Option<SystemTime>) -> Option<u128> {
+        time.map(|t| t.duration_since(UNIX_EPOCH).unwrap().as_millis())
+    }
+
+    #[test]
+    fn http_dates() {
+        for (text, expected) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(1_445_412_480_000)),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199_000)),
+            ("Wed, 21 Oct 2015 07:28:00", None),
+            ("Wed, 21 Oct 2015 24:28:00 GMT", None),
+            ("Wed, 21 Foo 2015 07:28:00 GMT", None),
+            ("Wed, -1 Oct 2015 07:28:00 GMT", None),
+            ("", None),
+        ] {
+            assert_eq!(unix(from_http(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn iso_dates() {
+        for (text, expected) in [
+            ("2009-10-12T17:50:30.000Z", Some(1_255_369_830_000)),
+            ("2009-10-12T17:50:30.125Z", Some(1_255_369_830_125)),
+            ("2009-10-12T17:50:30Z", Some(1_255_369_830_000)),
+            ("2000-03-01T00:00:00Z", Some(951_868_800_000)),
+            ("2009-10-12 17:50:30Z", None),
+            ("2009-13-12T17:50:30Z", None),
+            ("2009-10-12T17:50:30.x0Z", None),
+        ] {
+            assert_eq!(unix(from_iso8601(text)), expected, "{text}");
+        }
+    }
+}
