@@ -12,6 +12,7 @@
 //! And, to store blocks or to test what does:
 //!
 //! - [`MemoryBlockstore`]: a store in memory.
+//! - [`CountingBlockstore`] and [`FailingBlockstore`]: layers that count, and that fail as scripted.
 //! - `conformance` (feature `conformance`): every promise as a check, for any store.
 //!
 //! The promises behind these types are written down in `docs/semantics.md`.
@@ -19,20 +20,26 @@
 mod block;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod counting;
 mod error;
+mod failing;
 mod hash;
 mod listing;
 mod memory;
+mod operation;
 mod store;
 
 pub use block::{Block, DEFAULT_MAX_BLOCK, Limits, raw_cid};
 pub use bytes::Bytes;
 pub use cid::Cid;
+pub use counting::{CountingBlockstore, Counts, Tally};
 pub use error::{Error, Report, Result};
+pub use failing::{Call, FailingBlockstore, Fault};
 pub use futures::stream::BoxStream;
 pub use hash::Hash;
 pub use listing::{Cursor, Listed, Listing, Page};
 pub use memory::MemoryBlockstore;
+pub use operation::Operation;
 pub use store::{Blockstore, DEFAULT_CONCURRENCY};
 
 /// A multihash of up to 64 digest bytes: the identity of a block.

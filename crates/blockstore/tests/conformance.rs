@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cidbucket_blockstore::{Blockstore, Limits, MemoryBlockstore, conformance};
+use cidbucket_blockstore::{
+    Blockstore, CountingBlockstore, FailingBlockstore, Fault, Limits, MemoryBlockstore, conformance,
+};
 use futures::executor::block_on;
 
 #[test]
@@ -30,6 +32,29 @@ fn a_pointer_to_a_store() {
     let store: Arc<dyn Blockstore> = Arc::new(MemoryBlockstore::new());
     block_on(conformance::all(&store));
     block_on(conformance::model(&store, 1, 200));
+}
+
+#[test]
+fn counting() {
+    let store = CountingBlockstore::new(MemoryBlockstore::new());
+    block_on(conformance::all(&store));
+    block_on(conformance::model(&store, 2, 200));
+    assert_eq!(store.snapshot().in_flight(), 0, "dropped futures included");
+}
+
+#[test]
+fn failing_with_nothing_scripted() {
+    let store = FailingBlockstore::new(MemoryBlockstore::new());
+    block_on(conformance::all(&store));
+    block_on(conformance::model(&store, 3, 200));
+}
+
+#[test]
+fn failing_with_delays() {
+    let store = FailingBlockstore::new(MemoryBlockstore::new());
+    store.fault_when(|call| Fault::Delay(u32::try_from(call.nth % 3).unwrap()));
+    block_on(conformance::all(&store));
+    block_on(conformance::model(&store, 4, 200));
 }
 
 #[test]
