@@ -1,0 +1,48 @@
+//! `doctor` says what a server really enforces, and leaves nothing behind.
+
+use cidbucket_tests::Target;
+use serde_json::Value;
+
+#[test]
+fn doctor_finds_the_seal_that_the_server_enforces() {
+    let target = Target::new();
+    let cidbucket = target.cidbucket();
+    let verdict = cidbucket.run(["doctor", "--json"]).ok().json();
+    assert_eq!(verdict["seal"], *target.seal, "{verdict:#}");
+    // All three servers that these tests run against have it.
+    assert_eq!(verdict["conditional_put"], true, "{verdict:#}");
+    assert!(verdict["layout"].is_string(), "{verdict:#}");
+    assert!(!matches!(verdict["cors"], Value::Null), "{verdict:#}");
+    // What it wrote to find out, it has removed.
+    let ls = cidbucket.run(["ls"]).ok();
+    assert_eq!((ls.text(), &*ls.stderr), ("", ""));
+}
+
+#[test]
+fn doctor_tells_a_person_the_same() {
+    let target = Target::new();
+    let doctor = target.cidbucket().run(["doctor"]).ok();
+    assert!(doctor.text().contains(&target.seal), "{doctor:?}");
+}
+
+#[test]
+fn doctor_says_why_it_cannot_look() {
+    let target = Target::new();
+    let mallory = target
+        .cidbucket()
+        .env("AWS_SECRET_ACCESS_KEY", "a-secret-that-is-wrong");
+    let denied = mallory.run(["doctor"]).failed_with(4);
+    assert!(
+        !denied.stderr.is_empty() || !denied.stdout.is_empty(),
+        "{denied:?}"
+    );
+    let Target {
+        endpoint, region, ..
+    } = &target;
+    let elsewhere =
+        format!("s3://no-such-bucket-here?endpoint={endpoint}&region={region}&style=path");
+    target
+        .cidbucket()
+        .run(["--store", &elsewhere, "doctor"])
+        .failed_with(7);
+}

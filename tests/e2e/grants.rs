@@ -1,0 +1,460 @@
+//! Grants, mutated field by field: every mutation is refused and leaves nothing behind, and the
+//! grant as it was given is accepted.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use cidbucket_tests::wire::{Request, Response};
+use cidbucket_tests::{Cidbucket, Target};
+
+const SIZE: usize = 3000;
+
+/// A write grant, the bytes it is for, and a way to look at what lies there without our client.
+struct Write {
+    cidbucket: Cidbucket,
+    bytes: Vec<u8>,
+    cid: String,
+    grant: Request,
+    look: Request,
+}
+
+impl Write {
+    fn new(target: &Target, bytes: Vec<u8>, options: &[&str]) -> Self {
+        let cidbucket = target.cidbucket();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("block");
+        fs::write(&file, &bytes).expect("a file in a temporary folder");
+        // The CID is computed by a store that has nothing to do with the target.
+        let put = Cidbucket::new().run([
+            Path::new("--store"),
+            Path::new("memory:"),
+            Path::new("put"),
+            &file,
+        ]);
+        let cid = put.ok().text().trim_end().to_owned();
+        let sign = ["presign", "put", "--format", "json"];
+        let grant = cidbucket.run(
+            sign.map(Path::new)
+                .into_iter()
+                .chain(options.iter().map(Path::new))
+                .chain([&*file]),
+        );
+        let look = cidbucket
+            .run(["presign", "get", &cid, "--format", "json"])
+            .ok()
+            .json();
+        Self {
+            grant: Request::grant(&grant.ok().json(), &bytes),
+            look: Request::grant(&look, b""),
+            cidbucket,
+            bytes,
+            cid,
+        }
+    }
+
+    /// The bytes under the block's key.
+    #[track_caller]
+    fn stored(&self) -> Option<Vec<u8>> {
+        let response = self.look.send().expect("a response");
+        match response.status {
+            200 => Some(response.body),
+            404 => None,
+            _ => panic!("{response:?}"),
+        }
+    }
+
+    /// Asserts that the prefix is empty: no block, no other key.
+    #[track_caller]
+    fn nothing_is_left(&self) {
+        let ls = self.cidbucket.run(["ls"]).ok();
+        assert_eq!((ls.text(), &*ls.stderr), ("", ""), "{ls:?}");
+    }
+}
+
+#[test]
+fn every_mutation_of_a_write_grant_is_refused() {
+    let target = Target::new();
+    let write = Write::new(&target, bytes(SIZE), &[]);
+    let mutations = [
+        requests_mutated(
+            &write.grant,
+            &[("x-amz-acl", "public-read"), ("partNumber", "1")],
+        ),
+        bodies_mutated(&write.grant),
+    ]
+    .concat();
+    assert!(mutations.len() > 120, "only {} mutations", mutations.len());
+    let mut accepted = Vec::new();
+    for (what, request) in mutations {
+        assert_ne!(request, write.grant, "{what} is no mutation");
+        let outcome = request.send();
+        let stored = write.stored();
+        if is_accepted(&outcome) || stored.is_some() {
+            accepted.push(format!(
+                "{what}: {outcome:?}, {:?} bytes stored",
+                stored.map(|b| b.len())
+            ));
+            write.cidbucket.run(["rm", &write.cid]).ok();
+        }
+    }
+    assert!(accepted.is_empty(), "accepted:\n{}", accepted.join("\n"));
+    write.nothing_is_left();
+
+    // So none was refused for a fault of the grant itself.
+    let response = write.grant.send().expect("a response");
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(write.stored().as_ref(), Some(&write.bytes));
+    assert_eq!(
+        write.cidbucket.run(["get", &write.cid]).ok().stdout,
+        write.bytes
+    );
+}
+
+#[test]
+fn a_good_block_is_not_replaced_by_wrong_bytes() {
+    let target = Target::new();
+    let write = Write::new(&target, bytes(SIZE), &[]);
+    assert_eq!(write.grant.send().expect("a response").status, 200);
+    for (what, request) in bodies_mutated(&write.grant) {
+        let outcome = request.send();
+        assert!(!is_accepted(&outcome), "{what}: {outcome:?}");
+        assert_eq!(write.stored().as_ref(), Some(&write.bytes), "{what}");
+    }
+    // The grant itself may be used again: the same bytes, the same block.
+    let again = write.grant.send().expect("a response");
+    assert!([200, 412].contains(&again.status), "{again:?}");
+    assert_eq!(write.stored().as_ref(), Some(&write.bytes));
+}
+
+#[test]
+fn blocks_of_every_size_are_sealed() {
+    let target = Target::new();
+    for size in [0, 1, 1024, 256 << 10, 2 << 20] {
+        let write = Write::new(&target, bytes(size), &[]);
+        let mut wrong = write.grant.clone();
+        match wrong.body.last_mut() {
+            Some(last) => *last ^= 1,
+            None => wrong.body.push(0),
+        }
+        let outcome = wrong.send();
+        assert!(!is_accepted(&outcome), "{size}: {outcome:?}");
+        assert_eq!(write.stored(), None, "{size}");
+        let response = write.grant.send().expect("a response");
+        assert_eq!(response.status, 200, "{size}: {response:?}");
+        assert!(write.stored().as_ref() == Some(&write.bytes), "{size}");
+    }
+}
+
+#[test]
+fn a_write_grant_ends_when_it_expires() {
+    let target = Target::new();
+    let write = Write::new(&target, bytes(SIZE), &["--expires", "1s"]);
+    sleep(Duration::from_millis(2500));
+    let outcome = write.grant.send();
+    assert!(!is_accepted(&outcome), "{outcome:?}");
+    assert_eq!(write.stored(), None);
+    write.nothing_is_left();
+}
+
+#[test]
+fn every_mutation_of_a_read_grant_is_refused() {
+    let target = Target::new();
+    let cidbucket = target.cidbucket();
+    let secret = b"nobody without a grant is to read this";
+    let put = cidbucket.run_with(["put"], secret).ok();
+    let cid = put.text().trim_end();
+    let other = cidbucket.run_with(["put"], b"another block").ok();
+    let other = cidbucket
+        .run([
+            "presign",
+            "get",
+            other.text().trim_end(),
+            "--format",
+            "json",
+        ])
+        .ok();
+    let other = Request::grant(&other.json(), b"");
+    let json = cidbucket
+        .run(["presign", "get", cid, "--format", "json"])
+        .ok()
+        .json();
+    let grant = Request::grant(&json, b"");
+
+    let mut mutations = requests_mutated(
+        &grant,
+        &[
+            ("response-content-type", "text/html"),
+            ("versionId", "null"),
+        ],
+    );
+    // The key of one grant with the signature of another.
+    mutations.push((
+        "the key of another block".into(),
+        Request {
+            path: other.path,
+            ..grant.clone()
+        },
+    ));
+    mutations.push((
+        "the query of another grant".into(),
+        Request {
+            query: other.query,
+            ..grant.clone()
+        },
+    ));
+    assert!(mutations.len() > 90, "only {} mutations", mutations.len());
+    for (what, request) in mutations {
+        assert_ne!(request, grant, "{what} is no mutation");
+        let outcome = request.send();
+        assert!(!is_accepted(&outcome), "{what}: {outcome:?}");
+        let told = outcome.map(|response| response.body).unwrap_or_default();
+        assert!(
+            !told.windows(secret.len()).any(|part| part == secret),
+            "{what}"
+        );
+    }
+    let response = grant.send().expect("a response");
+    assert_eq!((response.status, &*response.body), (200, &secret[..]));
+    // No mutation of a read has changed anything.
+    cidbucket.run(["get", cid]).ok();
+}
+
+#[test]
+fn a_read_grant_ends_when_it_expires() {
+    let target = Target::new();
+    let cidbucket = target.cidbucket();
+    let put = cidbucket.run_with(["put"], b"for a second").ok();
+    let sign = [
+        "presign",
+        "get",
+        put.text().trim_end(),
+        "--expires",
+        "1s",
+        "--format",
+        "json",
+    ];
+    let grant = Request::grant(&cidbucket.run(sign).ok().json(), b"");
+    sleep(Duration::from_millis(2500));
+    let outcome = grant.send();
+    assert!(!is_accepted(&outcome), "{outcome:?}");
+}
+
+/// Whether the server did as it was asked. No response at all is a refusal: a server may close
+/// the connection on a request that it cannot make sense of.
+fn is_accepted(outcome: &std::io::Result<Response>) -> bool {
+    outcome.as_ref().is_ok_and(|response| response.status < 300)
+}
+
+/// Requests that differ from a grant's in one thing each.
+struct Mutations<'a> {
+    grant: &'a Request,
+    all: Vec<(String, Request)>,
+}
+
+impl Mutations<'_> {
+    fn push(&mut self, what: impl Into<String>, mutate: impl FnOnce(&mut Request)) {
+        let mut request = self.grant.clone();
+        mutate(&mut request);
+        self.all.push((what.into(), request));
+    }
+
+    fn methods(&mut self) {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "POST"] {
+            if method != self.grant.method {
+                self.push(format!("method {method}"), |request| {
+                    method.clone_into(&mut request.method);
+                });
+            }
+        }
+    }
+
+    fn keys(&mut self) {
+        let (folder, name) = self
+            .grant
+            .path
+            .rsplit_once('/')
+            .expect("a key with a prefix");
+        for path in [
+            format!("{folder}/{name}A"),
+            format!("{folder}/{}", &name[..name.len() - 1]),
+            format!("{folder}/{}", name.to_lowercase()),
+            format!("{folder}/x/{name}"),
+            format!("{folder}//{name}"),
+            format!("{folder}/./{name}"),
+            format!("{folder}/x/../{name}x"),
+            format!("/other-bucket{}", self.grant.path),
+            folder.to_owned(),
+        ] {
+            self.push(format!("path {path}"), |request| request.path = path);
+        }
+        // One character of the key at a time.
+        for at in 0..name.len() {
+            let mut other = name.as_bytes().to_vec();
+            other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+            let other = String::from_utf8(other).expect("ASCII");
+            self.push(format!("key {other}"), |request| {
+                request.path = format!("{folder}/{other}");
+            });
+        }
+    }
+
+    /// `added` are query parameters that mean something to S3.
+    fn query(&mut self, added: &[(&str, &str)]) {
+        for (at, (name, value)) in self.grant.query.iter().enumerate() {
+            self.push(format!("without {name}"), |request| {
+                request.query.remove(at);
+            });
+            for (how, other) in [
+                ("empty", String::new()),
+                ("longer", format!("{value}0")),
+                ("shorter", value[..value.len() - 1].to_owned()),
+            ] {
+                self.push(format!("{name} {how}"), |request| {
+                    request.query[at].1 = other;
+                });
+            }
+            let other = if name == "X-Amz-Signature" {
+                "0".repeat(64)
+            } else {
+                format!("1{value}")
+            };
+            self.push(format!("{name} twice"), |request| {
+                request.query.insert(at, (name.clone(), other));
+            });
+        }
+        for (name, value) in added {
+            self.push(format!("with {name}"), |request| {
+                request
+                    .query
+                    .push(((*name).to_owned(), (*value).to_owned()));
+            });
+        }
+    }
+
+    /// One digit of the signature at a time.
+    fn signature(&mut self) {
+        let query = &self.grant.query;
+        let at = query.iter().position(|(name, _)| name == "X-Amz-Signature");
+        let at = at.expect("a grant that is signed in its query");
+        for digit in 0..query[at].1.len() {
+            self.push(format!("signature, digit {digit}"), |request| {
+                let signature = &mut request.query[at].1;
+                let other = if signature.as_bytes()[digit] == b'0' {
+                    "1"
+                } else {
+                    "0"
+                };
+                signature.replace_range(digit..=digit, other);
+            });
+        }
+    }
+
+    fn headers(&mut self) {
+        for name in sealing_headers(self.grant) {
+            self.push(format!("without header {name}"), |request| {
+                request.headers.retain(|(known, _)| *known != name);
+            });
+            self.push(format!("header {name} empty"), |request| {
+                request.set_header(&name, "");
+            });
+        }
+        for host in ["localhost", "other.example", "127.0.0.1"] {
+            self.push(format!("host {host}"), |request| {
+                request.set_header("host", host);
+            });
+        }
+    }
+}
+
+/// The request with each part of it changed in turn, other than its body.
+fn requests_mutated(grant: &Request, added: &[(&str, &str)]) -> Vec<(String, Request)> {
+    let mut mutations = Mutations {
+        grant,
+        all: Vec::new(),
+    };
+    mutations.methods();
+    mutations.keys();
+    mutations.query(added);
+    mutations.signature();
+    mutations.headers();
+    mutations.all
+}
+
+/// The request with other bytes, and with each header that seals the bytes changed to fit them.
+fn bodies_mutated(grant: &Request) -> Vec<(String, Request)> {
+    let mut all = Vec::new();
+    let size = grant.body.len();
+    let flipped = |at: usize| {
+        let mut body = grant.body.clone();
+        body[at] ^= 0x80;
+        body
+    };
+    for (what, body) in [
+        ("first byte", flipped(0)),
+        ("middle byte", flipped(size / 2)),
+        ("last byte", flipped(size - 1)),
+        ("one byte less", grant.body[..size - 1].to_vec()),
+        ("one byte more", [&grant.body[..], b"\0"].concat()),
+        ("twice the bytes", grant.body.repeat(2)),
+        ("no bytes", Vec::new()),
+    ] {
+        let mut request = grant.clone();
+        request.set_header("content-length", &body.len().to_string());
+        request.body.clone_from(&body);
+        let mut mutations = Mutations {
+            grant: &request,
+            all: Vec::new(),
+        };
+        mutations.push(what, |_| {});
+        for name in sealing_headers(grant) {
+            mutations.push(format!("{what}, without header {name}"), |request| {
+                request.headers.retain(|(known, _)| *known != name);
+            });
+            mutations.push(format!("{what}, header {name} to fit"), |request| {
+                request.set_header(&name, &fitting(&name, &body));
+            });
+        }
+        for claim in ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
+            mutations.push(format!("{what}, claimed {claim}"), |request| {
+                request.set_header("x-amz-content-sha256", claim);
+            });
+        }
+        all.append(&mut mutations.all);
+    }
+    all
+}
+
+/// Names of the signed headers that a client is to send besides `host` and `content-length`: a
+/// request without those two is no request to HTTP/1.1.
+fn sealing_headers(grant: &Request) -> Vec<String> {
+    let query = &grant.query;
+    let signed = query.iter().find(|(name, _)| name == "X-Amz-SignedHeaders");
+    let (_, names) = signed.expect("a grant that is signed in its query");
+    names
+        .replace("%3B", ";")
+        .split(';')
+        .filter(|name| !["content-length", "host"].contains(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The value of a header that seals a body, for another body.
+fn fitting(name: &str, body: &[u8]) -> String {
+    use data_encoding::{BASE64, HEXLOWER};
+    use sha2::Digest;
+    let sha256 = sha2::Sha256::digest(body);
+    match name {
+        "x-amz-checksum-sha256" => BASE64.encode(&sha256),
+        "x-amz-content-sha256" => HEXLOWER.encode(&sha256),
+        // Of these no value fits more than another.
+        _ => "x".to_owned(),
+    }
+}
+
+fn bytes(size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|at| u8::try_from(at * 31 % 251).expect("below 251"))
+        .collect()
+}
