@@ -39,7 +39,7 @@ impl XmlError {
 
 /// Walks a document and calls `visit` at the end of every element with the path from the root to
 /// it (`Root/Child`, names without namespace prefix) and the text directly in it.
-fn walk(
+pub(crate) fn walk(
     document: &[u8],
     mut visit: impl FnMut(&str, &str) -> Result<(), XmlError>,
 ) -> Result<(), XmlError> {

@@ -1,0 +1,99 @@
+//! TLS: what is trusted, and nothing less.
+//!
+//! There is no switch that turns verification off: a private authority is named by a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cidbucket_blockstore::{Error, Report, Result};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// TLS 1.2 and 1.3 with the ring provider, trusting the system's certificate authorities and
+/// those of the PEM file `ca_file`.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Invalid`] where it holds no usable
+/// certificate. A system without any authorities is no error, since `http` needs none; every
+/// `https` connection then fails.
+pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
+    }
+    roots.add_parsable_certificates(native.certs);
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
+    }
+    Ok(
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| {
+                Error::Invalid(
+                    Report::new("set up TLS", "no usable protocol version")
+                        .with_source(error)
+                        .into(),
+                )
+            })?
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    )
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<()> {
+    let report = |message: &'static str| {
+        Report::new("read CA file", message).with_key(path.display().to_string())
+    };
+    let pem = std::fs::read(path)
+        .map_err(|error| Error::Io(report("cannot read the file").with_source(error).into()))?;
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| {
+            Error::Invalid(report("the file is not PEM").with_source(error).into())
+        })?;
+        roots.add(certificate).map_err(|error| {
+            Error::Invalid(
+                report("a certificate in the file cannot be used")
+                    .with_source(error)
+                    .into(),
+            )
+        })?;
+        count += 1;
+    }
+    if count == 0 {
+        return Err(Error::Invalid(
+            report(
+                "the file holds no certificate: it must have a block -----BEGIN CERTIFICATE-----",
+            )
+            .into(),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_file_is_a_clear_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let error = client_config(Some(&path)).unwrap_err();
+        assert!(matches!(error, Error::Io(_)), "{error}");
+        assert!(error.to_string().contains("ca.pem"), "{error}");
+        for content in [
+            "",
+            "not PEM",
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let error = client_config(Some(&path)).unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)), "{content:?}: {error}");
+        }
+    }
+}
