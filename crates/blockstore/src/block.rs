@@ -120,6 +120,27 @@ impl Block {
         self.data
     }
 
+    /// The same block in an allocation of about its own size, for whoever keeps it.
+    ///
+    /// [`Bytes`] may be a slice that keeps a much larger buffer alive. The bytes are copied where
+    /// that is so, and where it cannot be told because the buffer is shared; never otherwise.
+    #[must_use]
+    pub fn compact(self) -> Self {
+        let Self { cid, data } = self;
+        let data = match data.try_into_mut() {
+            Ok(mut own) => {
+                // What can be reclaimed is what the buffer holds beside these bytes.
+                if own.try_reclaim(own.len() / 4 + 64) {
+                    Bytes::copy_from_slice(&own)
+                } else {
+                    own.freeze()
+                }
+            }
+            Err(shared) => Bytes::copy_from_slice(&shared),
+        };
+        Self { cid, data }
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> usize {
         self.data.len()
@@ -261,6 +282,29 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_compact_block_keeps_no_larger_buffer_alive() {
+        let exact = vec![7; 1000];
+        let address = exact.as_ptr();
+        let block = Block::raw(exact).compact();
+        assert_eq!(block.data().as_ptr(), address, "nothing to gain by a copy");
+
+        let buffer = Bytes::from(vec![7; 10_000]);
+        for place in [0..1000, 4500..5500, 9000..10_000] {
+            let large = Bytes::from(buffer.to_vec());
+            let slice = large.slice(place);
+            let address = slice.as_ptr();
+            drop(large);
+            let whole = Block::raw(slice);
+            let compact = whole.clone().compact();
+            assert_ne!(compact.data().as_ptr(), address, "shared");
+            assert_eq!(compact, whole);
+            let compact = whole.compact();
+            assert_ne!(compact.data().as_ptr(), address, "of a large buffer");
+        }
+        assert!(Block::raw(Bytes::new()).compact().is_empty());
     }
 
     #[test]
