@@ -12,6 +12,7 @@
 //! And, to store blocks or to test what does:
 //!
 //! - [`MemoryBlockstore`]: a store in memory.
+//! - `FolderBlockstore` (feature `folder`, on by default): a store in a folder, which opens Kubo's.
 //! - [`CountingBlockstore`] and [`FailingBlockstore`]: layers that count, and that fail as scripted.
 //! - `conformance` (feature `conformance`): every promise as a check, for any store.
 //!
@@ -23,6 +24,8 @@ pub mod conformance;
 mod counting;
 mod error;
 mod failing;
+#[cfg(feature = "folder")]
+mod folder;
 mod hash;
 mod listing;
 mod memory;
@@ -35,6 +38,8 @@ pub use cid::Cid;
 pub use counting::{CountingBlockstore, Counts, Tally};
 pub use error::{Error, Report, Result};
 pub use failing::{Call, FailingBlockstore, Fault};
+#[cfg(feature = "folder")]
+pub use folder::{FolderBlockstore, Sharding};
 pub use futures::stream::BoxStream;
 pub use hash::Hash;
 pub use listing::{Cursor, Listed, Listing, Page};
