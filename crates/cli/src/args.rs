@@ -6,15 +6,16 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{bench, completions, get, has, ls, man, put, rm, stat};
 
-const AFTER: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   cidbucket serve --dev                          an S3 store to try, in a folder
   export CIDBUCKET_STORE='s3://my-bucket?region=eu-central-1'
   cidbucket put photo.jpg                        prints the CID
   cidbucket get CID > photo.jpg
   curl -o photo.jpg \"$(cidbucket presign get CID)\"
-  cidbucket doctor                               what this bucket is and enforces
+  cidbucket doctor                               what this bucket is and enforces";
 
+const DETAILS: &str = "\
 Store URLs:
   s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual&layout=NAME]
   dir:PATH        a folder, as Kubo's blocks/ (flatfs)
@@ -38,8 +39,9 @@ Exit codes: 0 done, 1 other failure, 2 wrong usage or input, 3 block not found, 
 /// Stores blocks by CID in an S3 bucket (or a folder), reads them back checked, and signs URLs
 /// with which others read and write single blocks directly.
 #[derive(Debug, Parser)]
-#[command(name = "cidbucket", version, after_help = AFTER, max_term_width = 100)]
-#[command(arg_required_else_help = true, propagate_version = true)]
+#[command(name = "cidbucket", version, max_term_width = 100)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

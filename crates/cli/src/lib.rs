@@ -11,6 +11,7 @@
 #![allow(clippy::doc_markdown)]
 
 mod args;
+mod block_file;
 mod cids;
 mod codec;
 mod commands;

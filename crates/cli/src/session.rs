@@ -58,6 +58,8 @@ impl fmt::Debug for Env {
     }
 }
 
+type Opened = Outcome<Arc<dyn Blockstore>>;
+
 /// One run of one command.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
@@ -145,8 +147,15 @@ impl<'a> Session<'a> {
     }
 
     /// Opens the store.
-    pub(crate) fn store(&self) -> Outcome<Arc<dyn Blockstore>> {
-        Ok(self.location()?.open()?)
+    pub(crate) fn store(&self) -> impl Future<Output = Opened> + Send + use<> {
+        let location = self.location();
+        async { Ok(location?.open().await?) }
+    }
+
+    /// Opens the store to write to it: a folder that is missing is made.
+    pub(crate) fn store_to_fill(&self) -> impl Future<Output = Opened> + Send + use<> {
+        let location = self.location();
+        async { Ok(location?.open_or_create().await?) }
     }
 
     /// Writes a line of results.

@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
         return Err(Failure::usage("--size must be from 16 bytes to 2MiB").into());
     }
     let bench = Bench {
-        store: session.store()?,
+        store: session.store_to_fill().await?,
         seed: RandomState::new().hash_one(0),
         size: usize::try_from(args.size).unwrap_or(DEFAULT_MAX_BLOCK),
         concurrency: args.concurrency.into(),

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
     let count = args.cids.count();
     let target = target(args.output, count)?;
     let (cids, trouble) = args.cids.open(|| session.io.take_stdin())?;
-    let store = session.store()?;
+    let store = session.store().await?;
     let bar = session.bar("get", count);
     let mut answers = store.get_many(cids);
     while let Some((cid, answer)) = answers.next().await {

@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
-    let store = session.store()?;
+    let store = session.store().await?;
     let mut listing = store.list(args.after.map_or_else(Cursor::start, Cursor::new));
     let mut interrupted = Box::pin(interrupted());
     let outcome = loop {

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
     let count = args.cids.count();
     let (cids, trouble) = args.cids.open(|| session.io.take_stdin())?;
-    let store = session.store()?;
+    let store = session.store().await?;
     let bar = session.bar("rm", count);
     let mut answers = store.delete_many(cids);
     while let Some((cid, answer)) = answers.next().await {

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
     let (cids, trouble) = args.cids.open(|| session.io.take_stdin())?;
-    let store = session.store()?;
+    let store = session.store().await?;
     let store = &store;
     let mut answers = cids
         .map(|cid| async move { (cid, store.size(&cid).await) })

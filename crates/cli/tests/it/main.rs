@@ -1,0 +1,5 @@
+//! The binary as scripts and people use it.
+
+mod blocks;
+mod room;
+mod usage;
