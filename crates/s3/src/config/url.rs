@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use cidbucket_blockstore::{Error, Report, Result};
+use cidbucket_blockstore::{DEFAULT_CONCURRENCY, Error, Report, Result};
 use cidbucket_layout::{Keys, Layout, Prefix};
 use cidbucket_presign::{Bucket, Style};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -27,12 +27,22 @@ const OPTIONS: &[(&str, &str)] = &[
     ("sse", "AES256 or aws:kms"),
     ("sse-kms-key", "key id or ARN for aws:kms"),
     ("sse-bucket-key", "true: use an S3 bucket key with aws:kms"),
-    ("requester-pays", "true: pay for requests to another owner's bucket"),
+    (
+        "requester-pays",
+        "true: pay for requests to another owner's bucket",
+    ),
 ];
 
 /// Words that give away a secret in an option's name.
 const SECRET_WORDS: &[&str] = &[
-    "secret", "token", "password", "credential", "signature", "access-key", "accesskey", "key-id",
+    "secret",
+    "token",
+    "password",
+    "credential",
+    "signature",
+    "access-key",
+    "accesskey",
+    "key-id",
     "keyid",
 ];
 
@@ -41,7 +51,7 @@ impl S3Config {
     ///
     /// Options: `endpoint`, `region`, `style` (`path`, `virtual`), `layout`, `profile`,
     /// `anonymous`, `ca`, `conditional`, `checksum`, `storage-class`, `sse`, `sse-kms-key`,
-    /// `sse-bucket-key`, `requester-pays`. Bucket, prefix and values are percent-decoded.
+    /// `sse-bucket-key`, `requester-pays`, `concurrency`. Names may have `_` for `-`. Bucket, prefix and values are percent-decoded.
     ///
     /// What the URL leaves open comes from the environment as in the AWS tools:
     ///
@@ -62,21 +72,33 @@ impl S3Config {
     /// configuration file cannot be read.
     pub fn from_url(url: &str, env: &Env) -> Result<Self> {
         let parts = Parts::parse(url)?;
+        let anonymous = parts.flag("anonymous")?;
+        if anonymous && parts.get("profile").is_some() {
+            return Err(invalid("anonymous= and profile= contradict each other"));
+        }
         let context = Context::new(&parts, env)?;
 
         let endpoint = context.endpoint()?;
         let region = context.region(endpoint.as_deref())?;
         let endpoint = endpoint.unwrap_or_else(|| aws_endpoint(&region));
-        let host = check_endpoint(&endpoint)?;
+        let host = host_of(&endpoint)?;
         let style = match parts.get("style") {
             None if is_aws(&host) && !parts.bucket.contains('.') => Style::Virtual,
-            None | Some("path") => Style::Path,
-            Some("virtual") => Style::Virtual,
-            Some(_) => return Err(invalid("style= must be path or virtual")),
+            None => Style::Path,
+            Some(style) => style
+                .parse()
+                .map_err(|error: cidbucket_presign::BucketError| {
+                    because("style= is not known", error)
+                })?,
         };
-        check_bucket_name(&parts.bucket, is_aws(&host) || style == Style::Virtual)?;
+        if is_aws(&host) {
+            check_aws_bucket_name(&parts.bucket)?;
+        }
         let bucket = Bucket::new(&endpoint, &parts.bucket, &region, style)
             .map_err(|error| because("the bucket cannot be addressed", error))?;
+        if bucket.scheme() == "http" && !is_loopback(&host) {
+            warn_of_plain_http(&host);
+        }
 
         let prefix = Prefix::new(&parts.prefix)
             .map_err(|error| because("the prefix after the bucket's name cannot be used", error))?;
@@ -84,14 +106,13 @@ impl S3Config {
             None => Layout::default(),
             Some(name) => name
                 .parse()
-                .map_err(|error| because("layout= is not known", error))?,
+                .map_err(|error: cidbucket_layout::LayoutError| {
+                    because("layout= is not known", error)
+                })?,
         };
 
         let mut config = Self::new(bucket, Keys::new(prefix, layout));
-        config.credentials = if parts.flag("anonymous")? {
-            if parts.get("profile").is_some() {
-                return Err(invalid("anonymous= and profile= contradict each other"));
-            }
+        config.credentials = if anonymous {
             CredentialsSource::Anonymous
         } else {
             CredentialsSource::Chain {
@@ -107,7 +128,9 @@ impl S3Config {
         config.send_checksum = parts.flag("checksum")?;
         config.storage_class = parts.get("storage-class").map(str::to_owned);
         if let Some(class) = &config.storage_class
-            && !class.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            && !class
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         {
             return Err(invalid(
                 "storage-class= must be a name such as STANDARD_IA: letters, digits, \"_\" and \"-\"",
@@ -115,6 +138,13 @@ impl S3Config {
         }
         config.encryption = parts.encryption()?;
         config.requester_pays = parts.flag("requester-pays")?;
+        if let Some(number) = parts.get("concurrency") {
+            config.concurrency = number
+                .parse()
+                .ok()
+                .filter(|number| (1..=4096).contains(number))
+                .ok_or_else(|| invalid("concurrency= must be a number from 1 to 4096"))?;
+        }
         Ok(config)
     }
 
@@ -124,10 +154,16 @@ impl S3Config {
     pub fn to_url(&self) -> String {
         let bucket = &self.bucket;
         let mut url = format!("s3://{}", bucket.name());
-        for segment in self.keys.prefix().as_str().split('/').filter(|s| !s.is_empty()) {
+        for segment in self
+            .keys
+            .prefix()
+            .as_str()
+            .split('/')
+            .filter(|s| !s.is_empty())
+        {
             let _ = write!(url, "/{}", escaped(segment));
         }
-        let endpoint = bucket.endpoint();
+        let endpoint = endpoint_of(bucket);
         let aws = endpoint == aws_endpoint(bucket.region());
         let mut separator = '?';
         let mut option = |name: &str, value: Cow<'_, str>| {
@@ -138,14 +174,8 @@ impl S3Config {
             option("endpoint", endpoint.into());
         }
         option("region", bucket.region().into());
-        option(
-            "style",
-            match bucket.style() {
-                Style::Virtual => "virtual".into(),
-                _ => "path".into(),
-            },
-        );
-        if self.keys.layout() != Layout::default() {
+        option("style", bucket.style().name().into());
+        if *self.keys.layout() != Layout::default() {
             option("layout", self.keys.layout().to_string().into());
         }
         match &self.credentials {
@@ -184,6 +214,9 @@ impl S3Config {
         if self.requester_pays {
             option("requester-pays", "true".into());
         }
+        if self.concurrency != DEFAULT_CONCURRENCY {
+            option("concurrency", self.concurrency.to_string().into());
+        }
         url
     }
 }
@@ -215,7 +248,8 @@ impl Parts {
         }
         let mut options: Vec<(&'static str, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let Some((known, _)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
+            let plain = name.replace('_', "-");
+            let Some((known, _)) = OPTIONS.iter().find(|(known, _)| *known == plain) else {
                 return Err(unknown(&name));
             };
             if value.is_empty() {
@@ -338,16 +372,6 @@ impl<'a> Context<'a> {
                 .or_else(|| endpoint.and_then(region_of_endpoint))
                 .unwrap_or_else(|| "us-east-1".to_owned()),
         };
-        // It goes into host names and into the signature's scope.
-        if region.len() > 64
-            || !region
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        {
-            return Err(invalid(
-                "the region must be a name such as eu-west-1: letters, digits, \"-\", \"_\", \".\"",
-            ));
-        }
         Ok(region)
     }
 }
@@ -371,27 +395,40 @@ fn region_of_endpoint(endpoint: &str) -> Option<String> {
     (service.starts_with("s3") && !region.contains('.')).then(|| region.to_owned())
 }
 
-/// Checks what a person gets wrong about an endpoint, and gives its host.
-fn check_endpoint(endpoint: &str) -> Result<String> {
-    let uri: http::Uri = endpoint
-        .parse()
-        .map_err(|error| because("the endpoint is not a URL", error))?;
-    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(invalid(
-            "the endpoint must begin with https:// or http://, for example https://s3.example.org",
-        ));
-    };
-    if authority.as_str().contains('@') {
+/// The host of an endpoint, in lower case and without its port; [`Bucket::new`] checks the rest.
+fn host_of(endpoint: &str) -> Result<String> {
+    let authority = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, rest)| rest)
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default();
+    if authority.contains('@') {
         return Err(secret("in the endpoint"));
     }
-    if uri.query().is_some() {
-        return Err(invalid("the endpoint must have no query"));
-    }
-    let host = authority.host();
-    if uri.scheme_str() == Some("http") && !is_loopback(host) {
-        warn_of_plain_http(host);
-    }
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
     Ok(host.to_ascii_lowercase())
+}
+
+/// The endpoint that makes this bucket.
+fn endpoint_of(bucket: &Bucket) -> String {
+    let path = bucket.path("");
+    let (host, base) = match bucket.style() {
+        Style::Path => (
+            bucket.host(),
+            path.strip_suffix('/')
+                .and_then(|path| path.strip_suffix(bucket.name())),
+        ),
+        Style::Virtual => (
+            &bucket.host()[bucket.name().len() + 1..],
+            Some(path.as_str()),
+        ),
+    };
+    let base = base.unwrap_or_default().trim_end_matches('/');
+    format!("{}://{host}{base}", bucket.scheme())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -414,37 +451,24 @@ fn warn_of_plain_http(host: &str) {
     });
 }
 
-/// AWS's rules where they hold (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>)
-/// or where the name becomes part of a host name; elsewhere whatever other servers allow.
-fn check_bucket_name(name: &str, strict: bool) -> Result<()> {
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>; other servers
+/// allow more.
+fn check_aws_bucket_name(name: &str) -> Result<()> {
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let ok = if strict {
-        (3..=63).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
-            && edge(name.bytes().next())
-            && edge(name.bytes().last())
-            && !name.contains("..")
-            && name.parse::<std::net::Ipv4Addr>().is_err()
-    } else {
-        (1..=255).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-            && !matches!(name, "." | "..")
-    };
+    let ok = (3..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+        && edge(name.bytes().next())
+        && edge(name.bytes().last())
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err();
     if ok {
         return Ok(());
     }
     Err(invalid(format!(
-        "{name:?} is no bucket name: {}",
-        if strict {
-            "3 to 63 lower-case letters, digits, \"-\" and \".\", beginning and ending with a \
-             letter or digit, and no IP address"
-        } else {
-            "letters, digits, \"-\", \".\" and \"_\""
-        }
+        "{name:?} is no bucket name of AWS: 3 to 63 lower-case letters, digits, \"-\" and \".\", \
+         beginning and ending with a letter or digit, and no IP address"
     )))
 }
 
@@ -492,9 +516,224 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::Invalid(Report::new("read store URL", message).into())
 }
 
-fn because(
-    message: &'static str,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> Error {
-    Error::Invalid(Report::new("read store URL", message).with_source(error).into())
+fn because(message: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Invalid(
+        Report::new("read store URL", message)
+            .with_source(error)
+            .into(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str, variables: &[(&str, &str)]) -> Result<S3Config> {
+        S3Config::from_url(url, &variables.iter().copied().collect())
+    }
+
+    fn home(config: &str) -> (tempfile::TempDir, Env) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".aws")).unwrap();
+        std::fs::write(folder.path().join(".aws/config"), config).unwrap();
+        let env = Env::empty().with("HOME", folder.path().to_str().unwrap());
+        (folder, env)
+    }
+
+    #[test]
+    fn a_bucket_alone_is_at_aws() {
+        let config = read("s3://my-bucket", &[]).unwrap();
+        assert_eq!(
+            config.bucket.to_string(),
+            "https://my-bucket.s3.us-east-1.amazonaws.com/"
+        );
+        assert_eq!(config.keys.prefix().as_str(), "");
+        assert!(!config.conditional_put && !config.send_checksum && !config.requester_pays);
+        assert!(!config.credentials.is_anonymous());
+        let config = read(
+            "S3://my.bucket/a/b/",
+            &[("AWS_DEFAULT_REGION", "cn-north-1")],
+        )
+        .unwrap();
+        assert_eq!(
+            config.bucket.to_string(),
+            "https://s3.cn-north-1.amazonaws.com.cn/my.bucket/"
+        );
+        assert_eq!(config.keys.prefix().as_str(), "a/b");
+    }
+
+    #[test]
+    fn another_server_is_addressed_by_path() {
+        let config = read(
+            "s3://Old_Name/p?endpoint=http://127.0.0.1:9000/base&region=garage&layout=flatfs&\
+             conditional=true&checksum=on&storage_class=STANDARD_IA&requester-pays=1&ca=/ca%20x.pem",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(
+            config.bucket.to_string(),
+            "http://127.0.0.1:9000/base/Old_Name/"
+        );
+        assert_eq!(config.bucket.region(), "garage");
+        assert_eq!(config.keys.layout(), &Layout::Flatfs);
+        assert!(config.conditional_put && config.send_checksum && config.requester_pays);
+        assert_eq!(config.storage_class.as_deref(), Some("STANDARD_IA"));
+        assert_eq!(
+            config.ca_file.as_deref(),
+            Some(std::path::Path::new("/ca x.pem"))
+        );
+        let config = read("s3://b?endpoint=https://s3.example.org&style=virtual", &[]).unwrap();
+        assert_eq!(config.bucket.to_string(), "https://b.s3.example.org/");
+    }
+
+    #[test]
+    fn the_environment_is_read_in_the_order_of_the_aws_tools() {
+        let endpoint =
+            |variables: &[(&str, &str)]| endpoint_of(&read("s3://bbb", variables).unwrap().bucket);
+        let all = [
+            ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:2"),
+        ];
+        assert_eq!(endpoint(&all), "http://127.0.0.1:1");
+        assert_eq!(endpoint(&all[1..]), "http://127.0.0.1:2");
+        let ignored = [all[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
+        assert_eq!(endpoint(&ignored), "https://s3.us-east-1.amazonaws.com");
+
+        let (_folder, env) = home(
+            "[default]\nregion = from-default\n\
+             [profile p]\nregion = from-p\nendpoint_url = https://p.example\n",
+        );
+        let region = |env: &Env, url: &str| {
+            S3Config::from_url(url, env)
+                .unwrap()
+                .bucket
+                .region()
+                .to_owned()
+        };
+        assert_eq!(region(&env, "s3://bbb"), "from-default");
+        assert_eq!(region(&env, "s3://bbb?profile=p"), "from-p");
+        let env = env.with("AWS_PROFILE", "p");
+        assert_eq!(region(&env, "s3://bbb"), "from-p");
+        let config = S3Config::from_url("s3://bbb", &env).unwrap();
+        assert_eq!(config.bucket.to_string(), "https://p.example/bbb/");
+        let env = env.with("AWS_DEFAULT_REGION", "from-env2");
+        assert_eq!(region(&env, "s3://bbb"), "from-env2");
+        let env = env.with("AWS_REGION", "from-env");
+        assert_eq!(region(&env, "s3://bbb"), "from-env");
+        assert_eq!(region(&env, "s3://bbb?region=from-url"), "from-url");
+    }
+
+    #[test]
+    fn an_aws_endpoint_names_its_region() {
+        for (endpoint, region) in [
+            ("https://s3.eu-west-1.amazonaws.com", "eu-west-1"),
+            ("https://s3.dualstack.eu-west-1.amazonaws.com", "eu-west-1"),
+            (
+                "https://s3-fips.us-gov-west-1.amazonaws.com",
+                "us-gov-west-1",
+            ),
+            ("https://s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("https://s3.amazonaws.com", "us-east-1"),
+            ("https://s3.eu-west-1.example.org", "us-east-1"),
+        ] {
+            let config = read(&format!("s3://bbb?endpoint={endpoint}"), &[]).unwrap();
+            assert_eq!(config.bucket.region(), region, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn files_are_not_read_where_nothing_is_asked_of_them() {
+        let env = Env::empty()
+            .with("AWS_CONFIG_FILE", "/")
+            .with("AWS_REGION", "r")
+            .with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+        assert!(S3Config::from_url("s3://bbb", &env).is_ok());
+        assert!(S3Config::from_url("s3://bbb?profile=p", &env).is_err());
+    }
+
+    #[test]
+    fn the_url_goes_both_ways() {
+        for url in [
+            "s3://bbb?region=us-east-1&style=virtual",
+            "s3://a.b?region=us-east-1&style=path",
+            "s3://bbb/p/q%20r?endpoint=http://127.0.0.1:9000/base&region=r&style=path&layout=helia",
+            "s3://tenant:b?endpoint=https://ceph.example&region=r&style=path&profile=x%26y",
+            "s3://bbb?endpoint=https://s3.example.org:8443&region=r&style=virtual&anonymous=true",
+            "s3://bbb?region=r&style=virtual&ca=/etc/ca.pem&conditional=true&checksum=true\
+             &storage-class=IA&sse=aws:kms&sse-kms-key=arn:aws:kms:r:1:key/k&sse-bucket-key=true\
+             &requester-pays=true&concurrency=64",
+            "s3://bbb?region=r&style=virtual&sse=AES256",
+        ] {
+            let (_folder, env) = home("[profile x&y]\n");
+            let config = S3Config::from_url(url, &env).unwrap_or_else(|e| panic!("{url}: {e}"));
+            assert_eq!(config.to_url(), url);
+            assert_eq!(config.to_string(), url);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (url, words) in [
+            ("https://bbb", "s3://BUCKET"),
+            ("s3:", "s3://BUCKET"),
+            ("s3://", "names no bucket"),
+            ("s3:///prefix", "names no bucket"),
+            ("s3://AB", "no bucket name of AWS"),
+            ("s3://192.168.1.1", "no bucket name of AWS"),
+            ("s3://bbb/a/../b", "prefix"),
+            ("s3://bbb#x", "%23"),
+            ("s3://bbb?regoin=x", "unknown option \"regoin\""),
+            ("s3://bbb?regoin=x", "requester-pays"),
+            ("s3://bbb?region=", "has no value"),
+            ("s3://bbb?region=a&region=b", "twice"),
+            ("s3://bbb?region=a%0Ab", "control character"),
+            ("s3://bbb?region=a/b", "region"),
+            ("s3://bbb?style=both", "path or virtual"),
+            ("s3://bbb?layout=x", "kubo-unmounted"),
+            ("s3://bbb?conditional=maybe", "true or false"),
+            ("s3://bbb?endpoint=example.org", "https://"),
+            ("s3://bbb?endpoint=ftp://example.org", "https://"),
+            ("s3://bbb?storage-class=a%20b", "storage-class"),
+            ("s3://bbb?sse=x", "AES256"),
+            ("s3://bbb?concurrency=0", "1 to 4096"),
+            ("s3://bbb?sse-kms-key=k", "aws:kms"),
+            ("s3://bbb?profile=p", "no profile \"p\""),
+            ("s3://bbb?anonymous=true&profile=p", "contradict"),
+        ] {
+            let error = read(url, &[]).expect_err(url);
+            assert!(matches!(error, Error::Invalid(_)), "{url}: {error}");
+            assert!(error.to_string().contains(words), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_refused_and_not_repeated() {
+        for url in [
+            "s3://AKID:canary@bbb",
+            "s3://bbb?secret_access_key=canary",
+            "s3://bbb?access_key=canary",
+            "s3://bbb?AWS_ACCESS_KEY_ID=canary",
+            "s3://bbb?session-token=canary",
+            "s3://bbb?X-Amz-Signature=canary",
+            "s3://bbb?endpoint=https://user:canary@example.org",
+        ] {
+            let text = read(url, &[]).expect_err(url).to_string();
+            assert!(!text.contains("canary"), "{text}");
+            assert!(text.contains("AWS_SECRET_ACCESS_KEY"), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_and_display_hold_no_secret() {
+        let mut config = read("s3://bbb", &[("AWS_SECRET_ACCESS_KEY", "canary")]).unwrap();
+        let shown = format!("{config:?} {config}");
+        assert!(!shown.contains("canary"), "{shown}");
+        config.credentials =
+            CredentialsSource::Static(cidbucket_sigv4::Credentials::new("AKID", "canary"));
+        let shown = format!("{config:?} {config}");
+        assert!(
+            !shown.contains("canary") && shown.contains("AKID"),
+            "{shown}"
+        );
+    }
 }
