@@ -31,6 +31,7 @@ const OPTIONS: &[(&str, &str)] = &[
         "requester-pays",
         "true: pay for requests to another owner's bucket",
     ),
+    ("concurrency", "how many requests of a batch run at once"),
 ];
 
 /// Words that give away a secret in an option's name.
