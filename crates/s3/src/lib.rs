@@ -1,15 +1,33 @@
 //! An S3 client and the block store on it.
 //!
-//! - [`Env`] and [`CredentialsSource`]: what a store is told, from a URL and the environment.
+//! - [`S3Config`]: what a store is told, from a URL and the environment ([`Env`]).
+//! - [`S3Blockstore`]: blocks as objects of a bucket.
+//! - [`S3Client`]: the operations of S3, one per file of `operation`; it signs, sends and tries
+//!   again where that helps ([`MetricsSnapshot`] counts).
 //! - [`credentials`]: where the client gets its credentials; [`tls`]: whom it trusts.
 //! - [`transport`]: HTTP/1.1 connections and their pool; knows nothing of S3.
 //! - [`xml`]: what S3 says and is told in XML: pure parsers and writers.
 
+mod blockstore;
+mod client;
 mod config;
 pub mod credentials;
 mod date;
+mod failure;
+mod metrics;
+mod operation;
+mod place;
+mod retry;
 pub mod tls;
 pub mod transport;
 pub mod xml;
 
-pub use config::{CredentialsSource, Env};
+pub use blockstore::S3Blockstore;
+pub use cidbucket_blockstore::{Error, Report, Result};
+pub use client::S3Client;
+pub use config::{CredentialsSource, Encryption, Env, Retry, S3Config, Timeouts};
+pub use metrics::{MetricsSnapshot, Outcomes};
+pub use operation::{
+    CopyObject, GetObject, GotObject, ListObjectVersions, ListObjectsV2, MAX_DELETE, ObjectInfo,
+    Operation, Put, PutObject,
+};

@@ -1,0 +1,482 @@
+//! The client: signs a request, sends it, and tries again where that helps.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use cidbucket_blockstore::{Error, Report, Result};
+use cidbucket_presign::Bucket;
+use cidbucket_sigv4::{Payload, Request as ToSign, Signer, Timestamp, encode_path, encode_query};
+use http::{HeaderName, HeaderValue, Response, Uri, header};
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+use crate::config::{S3Config, Timeouts};
+use crate::credentials::{self, CredentialsProvider, Issued};
+use crate::failure::{Cause, Failed, Refusal, is_success};
+use crate::metrics::{Metrics, MetricsSnapshot};
+use crate::operation::Call;
+use crate::place::Place;
+use crate::retry::{Attempts, Budget, Class, Verdict};
+use crate::tls;
+use crate::transport::{HttpClient, Limits, TransportError, TransportOptions};
+
+/// How far our clock may be off the server's before a refusal is put down to it. S3 allows 15
+/// minutes, some servers 5.
+const SKEW: Duration = Duration::from_mins(4);
+/// How often a request is corrected (clock, region, credentials) before its refusal stands.
+const MAX_CORRECTIONS: u32 = 4;
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("cidbucket/", env!("CARGO_PKG_VERSION")));
+
+/// A client for one bucket. Clones are cheap and share connections, credentials and counters.
+#[derive(Clone)]
+pub struct S3Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: S3Config,
+    http: HttpClient,
+    /// `None`: requests are not signed.
+    credentials: Option<Arc<dyn CredentialsProvider>>,
+    /// Where the bucket is, as far as we know.
+    place: RwLock<Arc<Place>>,
+    /// The signer for the latest credentials and region.
+    signing: Mutex<Option<(Arc<Issued>, Arc<Signer>)>>,
+    /// Seconds that the server's clock is ahead of ours.
+    skew: AtomicI64,
+    budget: Budget,
+    metrics: Metrics,
+    bucket_seen: AtomicBool,
+}
+
+impl S3Client {
+    /// A client as `config` says. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Invalid` or `Io` where the certificates to trust cannot be read.
+    pub fn new(config: S3Config) -> Result<Self> {
+        let Timeouts {
+            connect,
+            first_byte,
+            stall,
+            ..
+        } = config.timeouts;
+        let mut options = TransportOptions::default();
+        options.connect_timeout = connect;
+        options.first_byte_timeout = first_byte;
+        options.stall_timeout = stall;
+        options.max_idle = options.max_idle.max(config.concurrency);
+        let http = HttpClient::new(options, tls::client_config(config.ca_file.as_deref())?);
+        Self::with_http(config, http)
+    }
+
+    fn with_http(config: S3Config, http: HttpClient) -> Result<Self> {
+        let place = Place::new(config.bucket.clone(), &http)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                credentials: credentials::provider(&config.credentials, &http),
+                place: RwLock::new(Arc::new(place)),
+                signing: Mutex::default(),
+                skew: AtomicI64::new(0),
+                budget: Budget::new(config.retry.budget),
+                metrics: Metrics::default(),
+                bucket_seen: AtomicBool::new(false),
+                http,
+                config,
+            }),
+        })
+    }
+
+    /// The bucket, with the region that was found to be right.
+    pub fn bucket(&self) -> Bucket {
+        self.inner.place.read().bucket.clone()
+    }
+
+    /// How it was configured.
+    pub fn config(&self) -> &S3Config {
+        &self.inner.config
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.inner.metrics.snapshot()
+    }
+
+    /// The connections, for requests beside S3's own: what a signed URL holds, say.
+    pub fn http(&self) -> &HttpClient {
+        &self.inner.http
+    }
+
+    /// The time, by the server's clock as far as it is known.
+    pub fn now(&self) -> SystemTime {
+        let skew = self.inner.skew.load(Ordering::Relaxed);
+        let by = Duration::from_secs(skew.unsigned_abs());
+        let now = SystemTime::now();
+        if skew < 0 { now - by } else { now + by }
+    }
+
+    /// The signer for the credentials of this moment; `None` where requests go unsigned.
+    ///
+    /// # Errors
+    /// As [`CredentialsProvider::credentials`].
+    pub async fn signer(&self) -> Result<Option<Arc<Signer>>> {
+        let place = Arc::clone(&self.inner.place.read());
+        Ok(self.signing(&place).await?.map(|(_, signer)| signer))
+    }
+
+    /// Whether an answer has shown that the bucket is there.
+    pub(crate) fn bucket_seen(&self) -> &AtomicBool {
+        &self.inner.bucket_seen
+    }
+
+    /// Makes a call: tries until it succeeds, or until it makes no sense to go on.
+    ///
+    /// `accept` makes the result of an answer whose status is a success. Where it says the answer
+    /// does not fit, that counts as a failed attempt.
+    pub(crate) async fn call<T>(
+        &self,
+        call: Call<'_>,
+        accept: impl Fn(Response<Bytes>) -> Result<T, Cause>,
+    ) -> Result<T, Box<Failed>> {
+        let inner = &*self.inner;
+        let started = Instant::now();
+        let deadline = started + inner.config.timeouts.total;
+        let mut attempts = Attempts::new(
+            &inner.config.retry,
+            &inner.budget,
+            deadline,
+            call.idempotent,
+        );
+        let mut fresh = call.fresh;
+        let mut corrections = Corrections::default();
+        let mut before = None;
+        loop {
+            attempts.begin();
+            let mut used = Used {
+                place: None,
+                issued: None,
+                time: self.now(),
+            };
+            let cause = match self.attempt(&call, deadline, fresh, &mut used).await {
+                Ok(answer) if is_success(answer.status()) => match accept(answer) {
+                    Ok(value) => {
+                        attempts.succeeded();
+                        return Ok(value);
+                    }
+                    Err(cause) => cause,
+                },
+                Ok(answer) => Cause::Refused(Box::new(Refusal::new(&call.method, &answer))),
+                Err(cause) => cause,
+            };
+            let class = match &cause {
+                Cause::Refused(refusal) if corrections.made < MAX_CORRECTIONS => {
+                    if self.correct(refusal, &used, &mut corrections).await {
+                        corrections.made += 1;
+                        Class::Corrected
+                    } else {
+                        refusal.class()
+                    }
+                }
+                cause => cause.class(),
+            };
+            let verdict = attempts.failed(
+                class,
+                cause.carried_out(),
+                cause.retry_after(),
+                Instant::now(),
+                random(),
+            );
+            match verdict {
+                Verdict::Again(pause) => {
+                    tracing::debug!(
+                        operation = call.operation.name(),
+                        key = call.key,
+                        attempt = attempts.made(),
+                        %cause,
+                        ?pause,
+                        "trying again"
+                    );
+                    inner.metrics.retry();
+                    before = Some(cause.to_string());
+                    fresh = class != Class::Corrected;
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+                Verdict::GiveUp(reason) => {
+                    let failed = Failed {
+                        operation: call.operation,
+                        key: call.key.to_owned(),
+                        before: before.filter(|_| {
+                            matches!(cause, Cause::Transport(TransportError::Deadline))
+                        }),
+                        cause,
+                        reason,
+                        attempts: attempts.made(),
+                        elapsed: started.elapsed(),
+                    };
+                    tracing::debug!(
+                        operation = call.operation.name(),
+                        key = call.key,
+                        attempts = failed.attempts,
+                        cause = %failed.cause,
+                        "failed"
+                    );
+                    return Err(Box::new(failed));
+                }
+            }
+        }
+    }
+
+    /// One attempt: signs for this moment, sends, reads the answer.
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        fresh: bool,
+        used: &mut Used,
+    ) -> Result<Response<Bytes>, Cause> {
+        let inner = &*self.inner;
+        let place = Arc::clone(&inner.place.read());
+        used.place = Some(Arc::clone(&place));
+        let signing = tokio::time::timeout_at(deadline, self.signing(&place))
+            .await
+            .map_err(|_| Cause::Transport(TransportError::Deadline))?
+            .map_err(Cause::Own)?;
+        used.time = self.now();
+        let (issued, signer) = signing.unzip();
+        used.issued = issued;
+        let request = self
+            .request(call, &place, signer.as_deref(), used.time.into())
+            .map_err(Cause::Own)?;
+        let sent = call.body.len();
+        let result = inner
+            .http
+            .exchange(
+                &place.origin,
+                request,
+                Limits {
+                    deadline,
+                    max_body: call.max_body,
+                    fresh,
+                },
+            )
+            .await;
+        let answer = result
+            .as_ref()
+            .ok()
+            .map(|answer| (answer.status(), answer.body().len()));
+        inner.metrics.request(call.operation, sent, answer);
+        tracing::trace!(
+            operation = call.operation.name(),
+            key = call.key,
+            status = answer.map(|(status, _)| status.as_u16()),
+            "request"
+        );
+        result.map_err(Cause::Transport)
+    }
+
+    /// The HTTP request of a call: signed, in origin form.
+    fn request(
+        &self,
+        call: &Call<'_>,
+        place: &Place,
+        signer: Option<&Signer>,
+        now: Timestamp,
+    ) -> Result<http::Request<Bytes>> {
+        let invalid = |message: String| {
+            Error::Invalid(
+                Report::new(call.operation.name(), message)
+                    .with_key(call.key)
+                    .into(),
+            )
+        };
+        let path = place.bucket.path(call.key);
+        let mut target = encode_path(&path);
+        if !call.query.is_empty() {
+            target.push('?');
+            target.push_str(&encode_query(call.query));
+        }
+        let mut request = http::Request::new(call.body.clone());
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(target))
+            .map_err(|_| invalid("the key makes no valid URL".into()))?;
+
+        let mut own = [("", ""); MAX_HEADERS];
+        own[0] = ("host", place.host());
+        let mut count = 1;
+        let payer = self.inner.config.requester_pays.then_some("requester");
+        for header in call
+            .headers
+            .iter()
+            .copied()
+            .chain(payer.map(|payer| ("x-amz-request-payer", payer)))
+        {
+            own[count] = header;
+            count += 1;
+        }
+        let own = &own[..count];
+
+        let headers = request.headers_mut();
+        headers.reserve(count + 4);
+        headers.insert(header::HOST, place.host_value());
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        let value = |name: &str, value: &str| {
+            HeaderValue::from_str(value)
+                .map_err(|_| invalid(format!("the value of {name} is not valid in a header")))
+        };
+        for (name, text) in &own[1..] {
+            headers.insert(HeaderName::from_static(name), value(name, text)?);
+        }
+        if let Some(signer) = signer {
+            let signed = signer
+                .sign(
+                    &ToSign {
+                        method: call.method.as_str(),
+                        path: &path,
+                        query: call.query,
+                        headers: own,
+                    },
+                    call.payload,
+                    now,
+                )
+                .map_err(|error| invalid(error.to_string()))?;
+            for (name, text) in signed.iter() {
+                let mut value = if name == "x-amz-content-sha256" && call.payload == Payload::Empty
+                {
+                    EMPTY_SHA256
+                } else {
+                    value(name, text)?
+                };
+                value.set_sensitive(matches!(name, "authorization" | "x-amz-security-token"));
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Ok(request)
+    }
+
+    /// The credentials of this moment with their signer, which keeps the day's signing key.
+    async fn signing(&self, place: &Place) -> Result<Option<(Arc<Issued>, Arc<Signer>)>> {
+        let Some(provider) = &self.inner.credentials else {
+            return Ok(None);
+        };
+        let issued = provider.credentials().await?;
+        let mut cached = self.inner.signing.lock();
+        if let Some((for_issued, signer)) = &*cached
+            && Arc::ptr_eq(for_issued, &issued)
+            && signer.region() == place.bucket.region()
+        {
+            return Ok(Some((issued, Arc::clone(signer))));
+        }
+        let signer = Signer::new(issued.credentials.clone(), place.bucket.region())
+            .map(Arc::new)
+            .map_err(|error| Error::Invalid(Report::new("sign", error.to_string()).into()))?;
+        *cached = Some((Arc::clone(&issued), Arc::clone(&signer)));
+        Ok(Some((issued, signer)))
+    }
+
+    /// Puts right what a refusal says is wrong on our side; whether anything was.
+    async fn correct(&self, refusal: &Refusal, used: &Used, done: &mut Corrections) -> bool {
+        let inner = &*self.inner;
+        if refusal.wrong_place()
+            && let Some(region) = refusal.body.region.as_deref()
+            && let Some(place) = &used.place
+            && self.move_to(place, region)
+        {
+            tracing::info!(region, "the bucket is in another region than configured");
+            return true;
+        }
+        let Some(issued) = &used.issued else {
+            return false;
+        };
+        if matches!(refusal.status, 400 | 403)
+            && !done.clock
+            && let Some(date) = refusal.date
+            && (refusal.names_the_clock() || apart(date, used.time) > SKEW)
+        {
+            done.clock = true;
+            let skew = seconds(date) - seconds(SystemTime::now());
+            inner.skew.store(skew, Ordering::Relaxed);
+            tracing::warn!(skew, "this machine's clock differs from the server's");
+            return true;
+        }
+        if refusal.expired()
+            && !done.credentials
+            && let Some(provider) = &inner.credentials
+        {
+            done.credentials = true;
+            return match provider.refresh(issued).await {
+                Ok(renewed) => !Arc::ptr_eq(&renewed, issued),
+                Err(error) => {
+                    tracing::warn!(%error, "the credentials expired and could not be renewed");
+                    false
+                }
+            };
+        }
+        false
+    }
+
+    /// Goes on in another region, unless that was tried; whether there is a change.
+    fn move_to(&self, from: &Place, region: &str) -> bool {
+        let mut current = self.inner.place.write();
+        if current.bucket.region() == region {
+            // Another request found out first; then ours was still signed for the old region.
+            return from.bucket.region() != region;
+        }
+        match current.in_region(region, &self.inner.http) {
+            Some(place) => {
+                *current = Arc::new(place);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl fmt::Debug for S3Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Client")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Most headers of a request beside the signature's.
+const MAX_HEADERS: usize = 20;
+
+const EMPTY_SHA256: HeaderValue =
+    HeaderValue::from_static("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+
+/// What an attempt was made with.
+struct Used {
+    place: Option<Arc<Place>>,
+    issued: Option<Arc<Issued>>,
+    time: SystemTime,
+}
+
+/// What was already put right for a call. Once is enough: what is wrong again is wrong.
+#[derive(Default)]
+struct Corrections {
+    made: u32,
+    clock: bool,
+    credentials: bool,
+}
+
+fn apart(a: SystemTime, b: SystemTime) -> Duration {
+    a.duration_since(b).unwrap_or_else(|error| error.duration())
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A random number, from the keys that the standard library makes for its hash maps.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

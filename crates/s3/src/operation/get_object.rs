@@ -1,0 +1,217 @@
+//! `GetObject`.
+
+use std::ops::Range;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use cidbucket_blockstore::Result;
+use http::{Response, StatusCode};
+
+use super::{Call, Operation};
+use crate::S3Client;
+use crate::date;
+use crate::failure::{Cause, Failed, text, unfit};
+
+/// What to read of an object.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GetObject {
+    /// These bytes only: from the first up to, but without, the second. Not empty. Where the
+    /// object ends earlier, so does the answer.
+    pub range: Option<Range<u64>>,
+    /// The largest size to take, in bytes. A larger object is an error before it is read.
+    pub max_size: usize,
+}
+
+impl GetObject {
+    /// The whole object, of up to `max_size` bytes.
+    pub fn whole(max_size: usize) -> Self {
+        Self {
+            range: None,
+            max_size,
+        }
+    }
+
+    /// A part of the object.
+    pub fn range(range: Range<u64>) -> Self {
+        let length = range.end.saturating_sub(range.start);
+        Self {
+            range: Some(range),
+            max_size: usize::try_from(length).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GotObject {
+    /// The bytes, in one buffer.
+    pub data: Bytes,
+    /// Size of the whole object, in bytes.
+    pub size: u64,
+    /// The entity tag, with its quotes.
+    pub etag: Option<String>,
+    /// When the object was written.
+    pub modified: Option<SystemTime>,
+}
+
+impl S3Client {
+    /// Reads an object, or a part of it; `None` where there is no such key.
+    ///
+    /// # Errors
+    /// `TooLarge` above `max_size`, `Invalid` where the range begins behind the object's end.
+    pub async fn get_object(&self, key: &str, options: &GetObject) -> Result<Option<GotObject>> {
+        let range = match &options.range {
+            None => None,
+            Some(range) if range.start < range.end => {
+                Some(format!("bytes={}-{}", range.start, range.end - 1))
+            }
+            Some(range) => {
+                return Err(cidbucket_blockstore::Error::Invalid(
+                    cidbucket_blockstore::Report::new(
+                        "GetObject",
+                        format!("the range {}..{} is empty", range.start, range.end),
+                    )
+                    .with_key(key)
+                    .into(),
+                ));
+            }
+        };
+        let header = range.as_deref().map(|range| ("range", range));
+        let call = Call {
+            headers: header.as_slice(),
+            max_body: options.max_size,
+            ..Call::new(Operation::GetObject, key)
+        };
+        let found = self
+            .call(call, |answer| {
+                let size = match &options.range {
+                    None => whole(&answer),
+                    Some(range) => part(&answer, range),
+                }?;
+                Ok(GotObject {
+                    size,
+                    etag: text(answer.headers(), "etag").map(str::to_owned),
+                    modified: text(answer.headers(), "last-modified").and_then(date::from_http),
+                    data: answer.into_body(),
+                })
+            })
+            .await;
+        self.present(found).await
+    }
+
+    /// Reads a whole object's bytes, and nothing about it.
+    pub(crate) async fn get_bytes(
+        &self,
+        key: &str,
+        max_size: usize,
+        fresh: bool,
+    ) -> Result<Option<Bytes>> {
+        let call = Call {
+            max_body: max_size,
+            fresh,
+            ..Call::new(Operation::GetObject, key)
+        };
+        let found = self
+            .call(call, |answer| {
+                whole(&answer)?;
+                Ok(answer.into_body())
+            })
+            .await;
+        self.present(found).await
+    }
+
+    /// `None` where S3 says in its own words that the object is not there. Where a 404 does not
+    /// say what was not found, the bucket is looked at.
+    pub(super) async fn present<T>(&self, found: Result<T, Box<Failed>>) -> Result<Option<T>> {
+        let failed = match found {
+            Ok(found) => return Ok(Some(found)),
+            Err(failed) => failed,
+        };
+        match failed.refusal() {
+            Some(refusal) if refusal.no_such_key() => Ok(None),
+            Some(refusal) if refusal.not_found_in_silence() => {
+                self.check_bucket().await?;
+                Ok(None)
+            }
+            _ => Err(failed.into_error()),
+        }
+    }
+}
+
+/// The size of an object that was asked for whole.
+fn whole(answer: &Response<Bytes>) -> Result<u64, Cause> {
+    if answer.status() != StatusCode::OK || answer.headers().contains_key("content-range") {
+        return Err(unfit("a part of the object, which was asked for whole"));
+    }
+    looks_like_an_object(answer)?;
+    Ok(answer.body().len() as u64)
+}
+
+/// The size of an object of which `range` was asked for.
+fn part(answer: &Response<Bytes>, range: &Range<u64>) -> Result<u64, Cause> {
+    // Some servers answer 200 and give the right part.
+    let Some(given) = text(answer.headers(), "content-range").and_then(parse_content_range) else {
+        return Err(unfit("not the range that was asked for"));
+    };
+    let (part, size) = given;
+    let right = part.start == range.start
+        && part.end == range.end.min(size)
+        && part.end - part.start == answer.body().len() as u64;
+    if right {
+        Ok(size)
+    } else {
+        Err(unfit("another range than was asked for"))
+    }
+}
+
+/// Refuses what is surely no object of ours: a sign-in page that answers for every host. S3
+/// answers with headers that no such page has.
+fn looks_like_an_object(answer: &Response<Bytes>) -> Result<(), Cause> {
+    let headers = answer.headers();
+    let is_page = text(headers, "content-type").is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/html")
+    });
+    if is_page && !headers.contains_key("etag") && !headers.contains_key("x-amz-request-id") {
+        return Err(unfit("a web page in place of the object"));
+    }
+    Ok(())
+}
+
+/// Reads `bytes FIRST-LAST/SIZE` (RFC 9110 §14.4) as a half-open range and the size.
+pub(crate) fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().ok())?
+    };
+    let (range, size) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, size) = (number(first)?, number(last)?, number(size)?);
+    (first <= last && last < size).then_some((first..last + 1, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        for (text, expected) in [
+            ("bytes 0-9/10", Some((0..10, 10))),
+            ("bytes 5-5/6", Some((5..6, 6))),
+            ("bytes 5-6/6", None),
+            ("bytes 6-5/9", None),
+            ("bytes 0-9/*", None),
+            ("bytes */10", None),
+            ("bytes +0-9/10", None),
+            ("0-9/10", None),
+            ("bytes 0-18446744073709551615/18446744073709551615", None),
+            ("bytes 0-99999999999999999999/10", None),
+        ] {
+            assert_eq!(parse_content_range(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `PutObject`.
+
+use bytes::Bytes;
+use cidbucket_blockstore::Result;
+use cidbucket_sigv4::Payload;
+use data_encoding::BASE64;
+
+use super::{Call, Operation};
+use crate::S3Client;
+use crate::config::Encryption;
+use crate::failure::text;
+use crate::operation::MAX_XML;
+
+/// An object to write.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PutObject<'a> {
+    /// The bytes. They are not copied.
+    pub data: Bytes,
+    /// Their SHA-256, which is signed, so that S3 takes no other bytes. Where it is at hand (it
+    /// is the digest in a sha2-256 CID), nothing is hashed.
+    pub sha256: [u8; 32],
+    /// `Content-Type`.
+    pub content_type: &'a str,
+    /// Send the SHA-256 as `x-amz-checksum-sha256` too, and have S3 keep it.
+    pub checksum: bool,
+    /// Only where there is no such key yet (`If-None-Match: *`).
+    pub if_absent: bool,
+    /// Only where the key has this entity tag (`If-Match`).
+    pub if_match: Option<&'a str>,
+    /// `Cache-Control`.
+    pub cache_control: Option<&'a str>,
+    /// `x-amz-storage-class`.
+    pub storage_class: Option<&'a str>,
+    /// Encryption at rest.
+    pub encryption: Option<&'a Encryption>,
+}
+
+impl PutObject<'_> {
+    /// `data` and its SHA-256, with nothing else asked for.
+    pub fn new(data: Bytes, sha256: [u8; 32]) -> Self {
+        Self {
+            data,
+            sha256,
+            content_type: "application/octet-stream",
+            checksum: false,
+            if_absent: false,
+            if_match: None,
+            cache_control: None,
+            storage_class: None,
+            encryption: None,
+        }
+    }
+}
+
+/// What became of a put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
+    /// It was written.
+    Written {
+        /// The entity tag, with its quotes.
+        etag: Option<String>,
+    },
+    /// There was such a key already, and [`PutObject::if_absent`] was set.
+    Exists,
+}
+
+impl S3Client {
+    /// Writes an object.
+    ///
+    /// # Errors
+    /// `Conflict` where [`PutObject::if_match`] does not hold, `Corrupt` where S3 received other
+    /// bytes than were signed.
+    pub async fn put_object(&self, key: &str, put: &PutObject<'_>) -> Result<Put> {
+        let checksum;
+        let mut headers = Vec::with_capacity(9);
+        headers.push(("content-type", put.content_type));
+        if put.checksum {
+            checksum = BASE64.encode(&put.sha256);
+            headers.push(("x-amz-checksum-sha256", &checksum));
+        }
+        if put.if_absent {
+            headers.push(("if-none-match", "*"));
+        }
+        let optional = [
+            ("if-match", put.if_match),
+            ("cache-control", put.cache_control),
+            ("x-amz-storage-class", put.storage_class),
+        ];
+        headers.extend(
+            optional
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        match put.encryption {
+            None => {}
+            Some(Encryption::Aes256) => headers.push(("x-amz-server-side-encryption", "AES256")),
+            Some(Encryption::Kms { key_id, bucket_key }) => {
+                headers.push(("x-amz-server-side-encryption", "aws:kms"));
+                if let Some(id) = key_id {
+                    headers.push(("x-amz-server-side-encryption-aws-kms-key-id", id));
+                }
+                if *bucket_key {
+                    headers.push(("x-amz-server-side-encryption-bucket-key-enabled", "true"));
+                }
+            }
+        }
+        let call = Call {
+            headers: &headers,
+            body: put.data.clone(),
+            payload: Payload::Sha256(put.sha256),
+            max_body: MAX_XML,
+            // A second try after a lost answer would find the first one's entity tag.
+            idempotent: put.if_match.is_none(),
+            ..Call::new(Operation::PutObject, key)
+        };
+        let written = self
+            .call(call, |answer| {
+                crate::failure::no_error_within(&answer)?;
+                Ok(Put::Written {
+                    etag: text(answer.headers(), "etag").map(str::to_owned),
+                })
+            })
+            .await;
+        match written {
+            Ok(written) => Ok(written),
+            // Either it was there before, or an earlier try of ours whose answer was lost put it
+            // there: both are what the caller wants.
+            Err(failed) if put.if_absent && failed.status() == 412 => Ok(Put::Exists),
+            Err(failed) => Err(failed.into_error()),
+        }
+    }
+}
