@@ -33,7 +33,12 @@ impl Claims {
         length: Option<i64>,
         also: Option<&str>,
     ) -> S3Result<Self> {
-        let length = length.ok_or(S3ErrorCode::MissingContentLength)?;
+        let length = length.ok_or_else(|| {
+            s3_error!(
+                MissingContentLength,
+                "send Content-Length, also for an empty body"
+            )
+        })?;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let md5 = text("content-md5")
             .map(|md5| {
