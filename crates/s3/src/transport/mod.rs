@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod io;
 mod pool;
+mod resolver;
 mod timer;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,6 +28,7 @@ use tower_service::Service;
 
 use body::Oversize;
 use connection::Connection;
+use resolver::Resolver;
 use timer::Timer;
 
 pub use error::TransportError;
@@ -83,7 +85,7 @@ pub struct HttpClient {
 }
 
 struct Inner {
-    connector: HttpsConnector<HttpConnector>,
+    connector: HttpsConnector<HttpConnector<Resolver>>,
     options: TransportOptions,
     origins: pool::Origins,
 }
@@ -91,7 +93,7 @@ struct Inner {
 impl HttpClient {
     /// A client that connects by TCP, and for `https` by TLS with `tls`.
     pub fn new(options: TransportOptions, tls: rustls::ClientConfig) -> Self {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
@@ -183,6 +185,11 @@ impl HttpClient {
         let options = &self.inner.options;
         let uploading = !request.body().is_empty();
         let mut request = request.map(Full::new);
+        if !uploading && matches!(*request.method(), Method::PUT | Method::POST) {
+            // hyper leaves it out, and S3 wants it.
+            let zero = HeaderValue::from_static("0");
+            request.headers_mut().insert(header::CONTENT_LENGTH, zero);
+        }
         let sleep = pin!(tokio::time::sleep_until(limits.deadline));
         let mut timer = Timer::new(sleep, limits.deadline);
         let (mut connection, answer) = loop {
