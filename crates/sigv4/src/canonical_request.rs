@@ -12,7 +12,7 @@ use crate::{Error, Result};
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Headers that are sorted without an allocation.
-const FEW: usize = 16;
+const FEW: usize = 8;
 
 /// A request to sign: all of it that the signature covers, but for the payload.
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +201,7 @@ pub(crate) fn put_name(out: &mut impl Sink, name: &str) {
 /// A value without spaces around it, and with runs of spaces inside it as one.
 pub(crate) fn put_value(out: &mut impl Sink, value: &str) {
     let value = value.trim_matches(' ');
-    if !value.contains("  ") {
+    if !value.as_bytes().windows(2).any(|pair| pair == b"  ") {
         out.put(value);
         return;
     }
@@ -233,7 +233,10 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 pub(crate) fn check_value(name: &str, value: &str) -> Result<()> {
-    if value.bytes().any(|byte| byte.is_ascii_control()) {
+    if value
+        .bytes()
+        .fold(false, |any, byte| any | byte.is_ascii_control())
+    {
         return Err(Error::HeaderValue {
             name: name.to_ascii_lowercase(),
         });

@@ -10,12 +10,14 @@ pub(crate) trait Sink {
 }
 
 impl Sink for String {
+    #[inline]
     fn put(&mut self, text: &str) {
         self.push_str(text);
     }
 }
 
-impl Sink for crate::sha256::Sha256 {
+impl<const BLOCKS: usize> Sink for crate::sha256::Sha256<BLOCKS> {
+    #[inline]
     fn put(&mut self, text: &str) {
         self.update(text.as_bytes());
     }
@@ -38,13 +40,11 @@ pub fn encode_query(query: &[(&str, &str)]) -> String {
 }
 
 pub(crate) fn put_path(out: &mut impl Sink, path: &str) {
-    put(out, path, |byte| {
-        UNRESERVED[usize::from(byte)] || byte == b'/'
-    });
+    put(out, path, |byte| is_unreserved(byte) | (byte == b'/'));
 }
 
 pub(crate) fn put_component(out: &mut impl Sink, text: &str) {
-    put(out, text, |byte| UNRESERVED[usize::from(byte)]);
+    put(out, text, is_unreserved);
 }
 
 pub(crate) fn put_query(out: &mut impl Sink, query: &[(&str, &str)]) {
@@ -84,21 +84,23 @@ pub(crate) fn sorted_query(query: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs
 }
 
-const UNRESERVED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        #[allow(clippy::cast_possible_truncation)] // below 128
-        let ascii = byte as u8;
-        table[byte] = ascii.is_ascii_alphanumeric() || matches!(ascii, b'-' | b'.' | b'_' | b'~');
-        byte += 1;
-    }
-    table
-};
+/// Whether a byte is unreserved, in a form that compiles to vector instructions.
+const fn is_unreserved(byte: u8) -> bool {
+    ((byte | 0x20).wrapping_sub(b'a') < 26)
+        | (byte.wrapping_sub(b'0') < 10)
+        | (byte == b'-')
+        | (byte == b'.')
+        | (byte == b'_')
+        | (byte == b'~')
+}
 
 #[inline]
 fn put(out: &mut impl Sink, mut text: &str, keep: impl Fn(u8) -> bool) {
-    // Whole runs at a time: object keys need no encoding at all as a rule.
+    // Object keys need no encoding at all as a rule.
+    if text.bytes().fold(true, |all, byte| all & keep(byte)) {
+        out.put(text);
+        return;
+    }
     loop {
         let run = text
             .bytes()

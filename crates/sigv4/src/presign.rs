@@ -4,7 +4,7 @@ use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
 use crate::encode::{put_component, put_path, sorted_query};
-use crate::sha256::{Sha256, hex};
+use crate::sha256::{Canonical, hex};
 use crate::signer::Signer;
 use crate::string_to_sign::ALGORITHM;
 use crate::timestamp::Stamp;
@@ -48,7 +48,7 @@ impl Signer {
         url.push('?');
         parts.put_query(&mut url, request.query);
 
-        let mut canonical = Sha256::new();
+        let mut canonical = Canonical::new();
         for piece in [
             request.method,
             "\n",

@@ -24,69 +24,84 @@ const BLOCK: usize = 64;
 /// Bytes that the length takes at the end of the last block.
 const LENGTH: usize = 8;
 
-/// A SHA-256 in progress. Cloning it keeps the work done so far.
+/// A SHA-256 in progress, hashed by `BLOCKS` blocks at a time. Cloning it keeps the work done so
+/// far.
 #[derive(Clone)]
-pub(crate) struct Sha256 {
+pub(crate) struct Sha256<const BLOCKS: usize> {
     state: [u32; 8],
-    buffer: [u8; BLOCK],
+    buffer: [[u8; BLOCK]; BLOCKS],
     buffered: usize,
-    total: u64,
+    /// Bytes hashed already.
+    hashed: u64,
 }
 
-impl Sha256 {
+impl<const BLOCKS: usize> Sha256<BLOCKS> {
     pub(crate) fn new() -> Self {
         Self::resume(INITIAL, 0)
     }
 
-    /// Goes on from the state after `total` bytes, which fill whole blocks.
-    fn resume(state: [u32; 8], total: u64) -> Self {
+    /// Goes on from the state after `hashed` bytes, which fill whole blocks.
+    fn resume(state: [u32; 8], hashed: u64) -> Self {
         Self {
             state,
-            buffer: [0; BLOCK],
+            buffer: [[0; BLOCK]; BLOCKS],
             buffered: 0,
-            total,
+            hashed,
         }
     }
 
     #[inline]
     pub(crate) fn update(&mut self, mut data: &[u8]) {
-        self.total += data.len() as u64;
-        let free = BLOCK - self.buffered;
-        if data.len() < free {
-            self.buffer[self.buffered..][..data.len()].copy_from_slice(data);
-            self.buffered += data.len();
-            return;
-        }
-        if self.buffered > 0 {
-            let (first, rest) = data.split_at(free);
-            self.buffer[self.buffered..].copy_from_slice(first);
-            compress256(&mut self.state, &[self.buffer]);
+        loop {
+            let free = &mut self.buffer.as_flattened_mut()[self.buffered..];
+            if data.len() < free.len() {
+                free[..data.len()].copy_from_slice(data);
+                self.buffered += data.len();
+                return;
+            }
+            let (first, rest) = data.split_at(free.len());
+            free.copy_from_slice(first);
+            compress256(&mut self.state, &self.buffer);
+            self.hashed += (BLOCKS * BLOCK) as u64;
+            self.buffered = 0;
             data = rest;
         }
-        let (blocks, rest) = data.as_chunks::<BLOCK>();
-        if !blocks.is_empty() {
-            compress256(&mut self.state, blocks);
-        }
-        self.buffer[..rest.len()].copy_from_slice(rest);
-        self.buffered = rest.len();
+    }
+
+    /// Hashes all whole blocks now, so that clones need not.
+    pub(crate) fn settle(&mut self) {
+        let (whole, rest) = (self.buffered / BLOCK, self.buffered % BLOCK);
+        compress256(&mut self.state, &self.buffer[..whole]);
+        self.hashed += (whole * BLOCK) as u64;
+        self.buffer
+            .as_flattened_mut()
+            .copy_within(whole * BLOCK..whole * BLOCK + rest, 0);
+        self.buffered = rest;
     }
 
     #[inline]
     pub(crate) fn finish(mut self) -> [u8; 32] {
-        self.buffer[self.buffered] = 0x80;
-        self.buffer[self.buffered + 1..].fill(0);
-        if self.buffered + 1 > BLOCK - LENGTH {
-            compress256(&mut self.state, &[self.buffer]);
-            self.buffer = [0; BLOCK];
+        let bits = (self.hashed + self.buffered as u64) * 8;
+        let mut blocks = self.buffered / BLOCK + 1;
+        let buffer = self.buffer.as_flattened_mut();
+        buffer[self.buffered] = 0x80;
+        buffer[self.buffered + 1..blocks * BLOCK].fill(0);
+        if self.buffered % BLOCK >= BLOCK - LENGTH {
+            if blocks == BLOCKS {
+                compress256(&mut self.state, &self.buffer);
+                blocks = 0;
+            }
+            self.buffer[blocks] = [0; BLOCK];
+            blocks += 1;
         }
-        self.buffer[BLOCK - LENGTH..].copy_from_slice(&(self.total * 8).to_be_bytes());
-        compress256(&mut self.state, &[self.buffer]);
+        self.buffer[blocks - 1][BLOCK - LENGTH..].copy_from_slice(&bits.to_be_bytes());
+        compress256(&mut self.state, &self.buffer[..blocks]);
         bytes(&self.state)
     }
 }
 
 /// Wipes the state; the buffer only ever holds what is signed, which is no secret.
-impl Zeroize for Sha256 {
+impl<const BLOCKS: usize> Zeroize for Sha256<BLOCKS> {
     fn zeroize(&mut self) {
         self.state.zeroize();
     }
@@ -120,18 +135,28 @@ impl HmacKey {
 
     /// Begins a message.
     #[inline]
-    pub(crate) fn message(&self) -> Sha256 {
-        Sha256::resume(self.inner, BLOCK as u64)
+    pub(crate) fn message(&self) -> Message {
+        Message::resume(self.inner, BLOCK as u64)
     }
 
     /// Ends a message that [`Self::message`] began.
     #[inline]
-    pub(crate) fn finish(&self, message: Sha256) -> [u8; 32] {
-        let mut outer = Sha256::resume(self.outer, BLOCK as u64);
-        outer.update(&message.finish());
-        outer.finish()
+    pub(crate) fn finish(&self, message: Message) -> [u8; 32] {
+        let mut block = [0; BLOCK];
+        block[..32].copy_from_slice(&message.finish());
+        block[32] = 0x80;
+        block[BLOCK - LENGTH..].copy_from_slice(&((BLOCK as u64 + 32) * 8).to_be_bytes());
+        let mut state = self.outer;
+        compress256(&mut state, &[block]);
+        bytes(&state)
     }
 }
+
+/// A message of HMAC in progress. Two blocks hold what a string to sign has after its first.
+pub(crate) type Message = Sha256<2>;
+
+/// A canonical request in progress. Most fit into the buffer, and are hashed at one go.
+pub(crate) type Canonical = Sha256<8>;
 
 impl Drop for HmacKey {
     fn drop(&mut self) {
@@ -173,7 +198,7 @@ mod tests {
     fn every_length_around_the_block_edges() {
         let data: Vec<u8> = (0..=255).cycle().take(300).collect();
         for length in 0..data.len() {
-            let mut hash = Sha256::new();
+            let mut hash = Sha256::<2>::new();
             hash.update(&data[..length]);
             assert_eq!(
                 hash.finish(),
@@ -185,10 +210,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_pieces(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..8)) {
-            let mut ours = Sha256::new();
-            for piece in &pieces {
+        fn any_pieces(settle in 0..8_usize, pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..8)) {
+            let mut ours = Sha256::<3>::new();
+            for (index, piece) in pieces.iter().enumerate() {
                 ours.update(piece);
+                if settle == index {
+                    ours.settle();
+                }
             }
             prop_assert_eq!(ours.finish(), <[u8; 32]>::from(sha2::Sha256::digest(pieces.concat())));
         }

@@ -7,7 +7,7 @@ use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
 use crate::encode::{Sink, put_path, put_query};
-use crate::sha256::{HmacKey, Sha256, hex};
+use crate::sha256::{Canonical, HmacKey, Message, hex};
 use crate::signing_key::{KeyCache, derive};
 use crate::string_to_sign::{self, ALGORITHM, put_scope};
 use crate::timestamp::Stamp;
@@ -127,7 +127,7 @@ impl Signer {
         let headers = CanonicalHeaders::new(request.headers, own, &reserved)?;
         headers.host()?;
 
-        let mut canonical = Sha256::new();
+        let mut canonical = Canonical::new();
         canonical.put(request.method);
         canonical.put("\n");
         put_path(&mut canonical, request.path);
@@ -178,13 +178,13 @@ impl Signer {
         })
     }
 
-    pub(crate) fn signature(&self, stamp: Stamp, now: Timestamp, canonical: Sha256) -> [u8; 32] {
+    pub(crate) fn signature(&self, stamp: Stamp, now: Timestamp, canonical: Canonical) -> [u8; 32] {
         let key = self.key(stamp, now);
         let message = self.begin(&key, stamp);
         string_to_sign::finish(&key, message, canonical)
     }
 
-    pub(crate) fn begin(&self, key: &HmacKey, stamp: Stamp) -> Sha256 {
+    pub(crate) fn begin(&self, key: &HmacKey, stamp: Stamp) -> Message {
         string_to_sign::begin(key, stamp, &self.region, &self.service)
     }
 

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::encode::Sink;
-use crate::sha256::{HmacKey, Sha256, hex};
+use crate::sha256::{Canonical, HmacKey, Message, hex};
 use crate::timestamp::Stamp;
 
 /// The name of the algorithm.
@@ -29,7 +29,7 @@ pub(crate) fn put_scope(
 }
 
 /// All of the string to sign that does not depend on the request, under the signing key.
-pub(crate) fn begin(key: &HmacKey, stamp: Stamp, region: &str, service: &str) -> Sha256 {
+pub(crate) fn begin(key: &HmacKey, stamp: Stamp, region: &str, service: &str) -> Message {
     let mut message = key.message();
     message.put(ALGORITHM);
     message.put("\n");
@@ -42,7 +42,11 @@ pub(crate) fn begin(key: &HmacKey, stamp: Stamp, region: &str, service: &str) ->
 
 /// Ends the string to sign with the canonical request's hash: this is the signature.
 #[inline]
-pub(crate) fn finish(key: &HmacKey, mut message: Sha256, canonical_request: Sha256) -> [u8; 32] {
+pub(crate) fn finish(
+    key: &HmacKey,
+    mut message: Message,
+    canonical_request: Canonical,
+) -> [u8; 32] {
     message.update(&hex(&canonical_request.finish()));
     key.finish(message)
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::canonical_request::{Request, check_name, check_value, put_name, put_value};
 use crate::encode::{Sink, put_path};
 use crate::presign::{Parts, Presign, SIGNATURE, put_hex};
-use crate::sha256::{HmacKey, Sha256};
+use crate::sha256::{Canonical, HmacKey, Message};
 use crate::signer::Signer;
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// wiped on drop.
 pub struct Template {
     /// The canonical request up to the key.
-    canonical: Sha256,
+    canonical: Canonical,
     /// The rest of the canonical request, without the varying values.
     rest: String,
     /// Where in `rest` a value goes, and which.
@@ -30,7 +30,7 @@ pub struct Template {
     /// The varying headers' names, for errors.
     varying: Vec<String>,
     /// The string to sign up to the hash.
-    message: Sha256,
+    message: Message,
     key: HmacKey,
     /// The URL before and after the key.
     url: UrlParts,
@@ -84,7 +84,7 @@ impl Signer {
         let mut query = String::from("?");
         parts.put_query(&mut query, request.query);
 
-        let mut canonical = Sha256::new();
+        let mut canonical = Canonical::new();
         canonical.put(request.method);
         canonical.put("\n");
         canonical.put(&base[path..]);
@@ -115,7 +115,10 @@ impl Signer {
         }
         query.push_str(SIGNATURE);
 
+        canonical.settle();
         let key = self.key(parts.stamp, presign.now);
+        let mut message = self.begin(&key, parts.stamp);
+        message.settle();
         Ok(Template {
             canonical,
             rest,
@@ -124,7 +127,7 @@ impl Signer {
                 .iter()
                 .map(|name| name.to_ascii_lowercase())
                 .collect(),
-            message: self.begin(&key, parts.stamp),
+            message,
             key,
             url: UrlParts { base, query },
         })
