@@ -52,6 +52,7 @@ enum Level {
 /// The operation's name as the S3 API has it, `Other` for those this server does not do.
 fn operation(level: Level, method: &Method, query: &str, headers: &HeaderMap) -> &'static str {
     let has = |name| parameter(query, name).is_some();
+    let copies = headers.contains_key("x-amz-copy-source");
     match (level, method.as_str()) {
         (_, "OPTIONS") => "Preflight",
         (Level::Service, "GET") => "ListBuckets",
@@ -73,10 +74,11 @@ fn operation(level: Level, method: &Method, query: &str, headers: &HeaderMap) ->
         (Level::Bucket, "DELETE") => "DeleteBucket",
         (Level::Object, "POST") if has("uploads") => "CreateMultipartUpload",
         (Level::Object, "POST") if has("uploadId") => "CompleteMultipartUpload",
+        (Level::Object, "PUT") if has("uploadId") && copies => "UploadPartCopy",
         (Level::Object, "PUT") if has("uploadId") => "UploadPart",
         (Level::Object, "GET") if has("uploadId") => "ListParts",
         (Level::Object, "DELETE") if has("uploadId") => "AbortMultipartUpload",
-        (Level::Object, "PUT") if headers.contains_key("x-amz-copy-source") => "CopyObject",
+        (Level::Object, "PUT") if copies => "CopyObject",
         (Level::Object, "PUT") => "PutObject",
         (Level::Object, "GET") => "GetObject",
         (Level::Object, "HEAD") => "HeadObject",

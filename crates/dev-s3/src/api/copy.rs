@@ -1,5 +1,7 @@
 //! `CopyObject`.
 
+use std::{fs::File, sync::Arc};
+
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, header};
 use s3s::{
@@ -20,38 +22,22 @@ pub(super) async fn copy_object(
 ) -> S3Result<CopyObjectOutput> {
     let S3Request { input, headers, .. } = request;
     put::refuse_unsupported(&headers)?;
-    let CopySource::Bucket {
-        bucket: from_bucket,
-        key: from_key,
-        version_id,
-    } = &input.copy_source
-    else {
-        return Err(s3_error!(
-            NotImplemented,
-            "the copy source must be bucket/key"
-        ));
-    };
-    check_version(version_id.as_deref())?;
     let condition = target_condition(&headers)?;
-    let source = api.bucket(from_bucket)?;
     let target = api.bucket(&input.bucket)?;
-    let (meta, mut file) = {
-        let from_key = from_key.clone();
-        blocking(move || source.read(&from_key)).await?
-    };
-    condition::Read {
+    let conditions = condition::Read {
         matches: input.copy_source_if_match.as_ref(),
         unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
         none_match: input.copy_source_if_none_match.as_ref(),
         modified_since: input.copy_source_if_modified_since.as_ref(),
-    }
-    .check(&meta)
-    // A copy is a write: there is no 304.
-    .map_err(|_| S3ErrorCode::PreconditionFailed)?;
+    };
+    let (meta, mut file) = source(api, &input.copy_source, conditions).await?;
 
     let directive = input.metadata_directive.as_ref();
     let replace = directive.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
-    let onto_itself = **from_bucket == *input.bucket && **from_key == *input.key;
+    let onto_itself = matches!(
+        &input.copy_source,
+        CopySource::Bucket { bucket, key, .. } if **bucket == *input.bucket && **key == *input.key
+    );
     let other = input.storage_class.is_some() || input.server_side_encryption.is_some();
     if onto_itself && !replace && !other {
         return Err(s3_error!(
@@ -99,6 +85,33 @@ pub(super) async fn copy_object(
         server_side_encryption: copy.attributes.encryption.clone().map(Into::into),
         ..CopyObjectOutput::default()
     })
+}
+
+/// The object to copy from, if the conditions on it hold.
+pub(super) async fn source(
+    api: &Api,
+    source: &CopySource,
+    conditions: condition::Read<'_>,
+) -> S3Result<(Arc<Meta>, File)> {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id,
+    } = source
+    else {
+        return Err(s3_error!(
+            NotImplemented,
+            "the copy source must be bucket/key"
+        ));
+    };
+    check_version(version_id.as_deref())?;
+    let bucket = api.bucket(bucket)?;
+    let key = key.clone();
+    let (meta, file) = blocking(move || bucket.read(&key)).await?;
+    // A copy is a write: there is no 304.
+    let failed = |_| S3ErrorCode::PreconditionFailed;
+    conditions.check(&meta).map_err(failed)?;
+    Ok((meta, file))
 }
 
 /// `If-Match` and `If-None-Match`, which are of the target.

@@ -31,7 +31,7 @@ use s3s::{
         ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Owner,
         PostObjectInput, PostObjectOutput, PutBucketCorsInput, PutBucketCorsOutput,
         PutBucketPolicyInput, PutBucketPolicyOutput, PutObjectInput, PutObjectOutput, Timestamp,
-        UploadPartInput, UploadPartOutput,
+        UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
     },
     s3_error,
 };
@@ -158,4 +158,5 @@ operations! {
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput in bucket;
     put_object: PutObjectInput -> PutObjectOutput in put;
     upload_part: UploadPartInput -> UploadPartOutput in multipart;
+    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput in multipart;
 }

@@ -1,6 +1,9 @@
 //! Multipart uploads.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{Seek, SeekFrom},
+};
 
 use data_encoding::HEXLOWER;
 use s3s::{
@@ -8,22 +11,23 @@ use s3s::{
     crypto::{Checksum as _, Md5},
     dto::{
         AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm,
-        CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
-        CreateMultipartUploadOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
-        ListPartsInput, ListPartsOutput, MultipartUpload, Part as ListedPart, UploadPartInput,
+        CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyPartResult,
+        CreateMultipartUploadInput, CreateMultipartUploadOutput, ListMultipartUploadsInput,
+        ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput, MultipartUpload,
+        Part as ListedPart, Range, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
         UploadPartOutput,
     },
     s3_error,
 };
 
 use super::{
-    Api, blocking, condition, etag, failure, length,
+    Api, blocking, condition, copy, etag, failure, length,
     list::{Encoding, limit},
     owner, put,
     receive::{Claims, receive},
     timestamp,
 };
-use crate::store::{Attributes, Part};
+use crate::store::{Attributes, Part, Staging, error_io};
 
 /// The least a part may have, except the last.
 const LEAST: u64 = 5 * 1024 * 1024;
@@ -71,10 +75,7 @@ pub(super) async fn upload_part(
         trailing_headers,
         ..
     } = request;
-    let number = u16::try_from(input.part_number)
-        .ok()
-        .filter(|number| (1..=MOST).contains(number))
-        .ok_or_else(|| s3_error!(InvalidArgument, "a part number is 1 to {MOST}"))?;
+    let number = part_number(input.part_number)?;
     let bucket = api.bucket(&input.bucket)?;
     bucket
         .upload(&input.key, &input.upload_id)
@@ -99,6 +100,58 @@ pub(super) async fn upload_part(
         checksum_sha1: checksum("sha1"),
         checksum_sha256: checksum("sha256"),
         ..UploadPartOutput::default()
+    })
+}
+
+fn part_number(number: i32) -> S3Result<u16> {
+    u16::try_from(number)
+        .ok()
+        .filter(|number| (1..=MOST).contains(number))
+        .ok_or_else(|| s3_error!(InvalidArgument, "a part number is 1 to {MOST}"))
+}
+
+pub(super) async fn upload_part_copy(
+    api: &Api,
+    request: S3Request<UploadPartCopyInput>,
+) -> S3Result<UploadPartCopyOutput> {
+    let input = request.input;
+    let number = part_number(input.part_number)?;
+    let bucket = api.bucket(&input.bucket)?;
+    bucket
+        .upload(&input.key, &input.upload_id)
+        .map_err(failure)?;
+    let conditions = condition::Read {
+        matches: input.copy_source_if_match.as_ref(),
+        unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+        none_match: input.copy_source_if_none_match.as_ref(),
+        modified_since: input.copy_source_if_modified_since.as_ref(),
+    };
+    let (source, mut file) = copy::source(api, &input.copy_source, conditions).await?;
+    let range = match &input.copy_source_range {
+        None => 0..source.size,
+        Some(range) => Range::parse(range)
+            .ok()
+            .and_then(|range| range.check(source.size).ok())
+            .ok_or_else(|| s3_error!(InvalidArgument, "the source has no such range"))?,
+    };
+    let tmp = api.store.tmp();
+    let meta = blocking(move || {
+        let mut staging = Staging::new(&tmp, &[]).map_err(error_io("cannot write to", &tmp))?;
+        file.seek(SeekFrom::Start(range.start))
+            .and_then(|_| staging.copy(&mut file, range.end - range.start))
+            .map_err(error_io("cannot copy into", &tmp))?;
+        let staged = staging.finish();
+        let md5 = HEXLOWER.encode(&staged.md5);
+        bucket.put_part(&input.key, &input.upload_id, number, staged, md5)
+    })
+    .await?;
+    Ok(UploadPartCopyOutput {
+        copy_part_result: Some(CopyPartResult {
+            e_tag: Some(etag(&meta.etag)),
+            last_modified: Some(timestamp(meta.modified)),
+            ..CopyPartResult::default()
+        }),
+        ..UploadPartCopyOutput::default()
     })
 }
 
