@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cidbucket_sigv4::{Credentials, Payload, Signer};
+use sha2::Digest;
 use tempfile::TempDir;
 
-use crate::{Cidbucket, DevServer};
+use crate::{Cidbucket, DevServer, wire};
 
 /// A bucket, how to reach it, and a prefix in it that no other test has.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ pub struct Target {
     pub seal: String,
     /// Where in the bucket this test's blocks go.
     pub prefix: String,
-    embedded: Option<Arc<(DevServer, TempDir)>>,
+    _embedded: Option<Arc<(DevServer, TempDir)>>,
 }
 
 impl Target {
@@ -45,7 +47,7 @@ impl Target {
                 secret_key: variable("SECRET_KEY"),
                 seal: variable("SEAL"),
                 prefix: unique_prefix(),
-                embedded: None,
+                _embedded: None,
             },
             Err(_) => Self::embedded(),
         }
@@ -66,13 +68,17 @@ impl Target {
             secret_key: server.field("secret_key").to_owned(),
             seal: "checksum".to_owned(),
             prefix: unique_prefix(),
-            embedded: Some(Arc::new((server, data))),
+            _embedded: Some(Arc::new((server, data))),
         }
     }
 
-    /// Whether this is the embedded server.
-    pub fn is_embedded(&self) -> bool {
-        self.embedded.is_some()
+    /// The same bucket with another prefix: this test's with `suffix` behind it.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &str) -> Self {
+        Self {
+            prefix: format!("{}{suffix}", self.prefix),
+            ..self.clone()
+        }
     }
 
     /// The store's URL, with this test's prefix.
@@ -98,6 +104,46 @@ impl Target {
             .env("CIDBUCKET_STORE", self.store())
             .env("AWS_ACCESS_KEY_ID", &*self.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &*self.secret_key)
+    }
+
+    /// Stores an object as any S3 client could: whatever bytes under whatever key of the bucket.
+    ///
+    /// # Panics
+    /// Where the server does not take it.
+    pub fn put_object(&self, key: &str, bytes: &[u8]) {
+        let credentials = Credentials::new(&*self.access_key, &*self.secret_key);
+        let signer = Signer::new(credentials, &*self.region).expect("credentials and a region");
+        let path = format!("/{}/{key}", self.bucket);
+        let request = cidbucket_sigv4::Request {
+            method: "PUT",
+            path: &path,
+            query: &[],
+            headers: &[("host", self.authority())],
+        };
+        let payload = Payload::Sha256(sha2::Sha256::digest(bytes).into());
+        let signed = signer
+            .sign(&request, payload, SystemTime::now().into())
+            .expect("a request that can be signed");
+        let mut headers = vec![
+            ("host".to_owned(), self.authority().to_owned()),
+            ("content-length".to_owned(), bytes.len().to_string()),
+        ];
+        for (name, value) in signed.iter() {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        let response = wire::Request {
+            authority: self.authority().to_owned(),
+            method: "PUT".to_owned(),
+            path: cidbucket_sigv4::encode_path(&path),
+            query: Vec::new(),
+            headers,
+            body: bytes.to_vec(),
+        }
+        .send();
+        match response {
+            Ok(response) if response.status == 200 => {}
+            other => panic!("{key}: {other:?}"),
+        }
     }
 
     /// Host and port of the endpoint.
