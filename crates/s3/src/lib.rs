@@ -4,6 +4,7 @@
 //! - [`S3Blockstore`]: blocks as objects of a bucket.
 //! - [`S3Client`]: the operations of S3, one per file of `operation`; it signs, sends and tries
 //!   again where that helps ([`MetricsSnapshot`] counts).
+//! - [`Probe`]: what a bucket really is and enforces, found out by trying.
 //! - [`credentials`]: where the client gets its credentials; [`tls`]: whom it trusts.
 //! - [`transport`]: HTTP/1.1 connections and their pool; knows nothing of S3.
 //! - [`xml`]: what S3 says and is told in XML: pure parsers and writers.
@@ -17,6 +18,7 @@ mod failure;
 mod metrics;
 mod operation;
 mod place;
+mod probe;
 mod retry;
 pub mod tls;
 pub mod transport;
@@ -31,3 +33,4 @@ pub use operation::{
     CopyObject, GetObject, GotObject, ListObjectVersions, ListObjectsV2, MAX_DELETE, ObjectInfo,
     Operation, Put, PutObject,
 };
+pub use probe::{Check, Probe, ProbeCache, Verdict};

@@ -18,6 +18,7 @@ use crate::credentials::CredentialsProvider;
 
 pub use env::Env;
 pub(crate) use profile::{Profiles, Properties};
+pub(crate) use url::endpoint_of;
 
 /// Everything that can be set about an S3 store. Every default is safe on every known server.
 ///

@@ -415,7 +415,7 @@ fn host_of(endpoint: &str) -> Result<String> {
 }
 
 /// The endpoint that makes this bucket.
-fn endpoint_of(bucket: &Bucket) -> String {
+pub(crate) fn endpoint_of(bucket: &Bucket) -> String {
     let path = bucket.path("");
     let (host, base) = match bucket.style() {
         Style::Path => (
