@@ -1,9 +1,11 @@
 //! Every store and wrapper of this crate keeps the promises.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cidbucket_blockstore::{
-    Blockstore, CountingBlockstore, FailingBlockstore, Fault, Limits, MemoryBlockstore, conformance,
+    Blockstore, CountingBlockstore, Error, FailingBlockstore, Fault, Limits, MemoryBlockstore,
+    Operation, Report, conformance,
 };
 use futures::executor::block_on;
 
@@ -59,7 +61,7 @@ fn failing_with_delays() {
 
 #[test]
 fn model() {
-    for seed in 0..30 {
+    for seed in 0..10 {
         block_on(conformance::model(&MemoryBlockstore::new(), seed, 300));
     }
 }
@@ -70,4 +72,39 @@ fn a_store_in_use_is_refused() {
     let store = MemoryBlockstore::new();
     block_on(store.put(&cidbucket_blockstore::Block::raw(&b"mine"[..]))).unwrap();
     block_on(conformance::all(&store));
+}
+
+/// A suite that cannot fail proves nothing.
+#[test]
+fn broken_stores_are_found_out() {
+    for operation in Operation::ALL {
+        for fault in [
+            Fault::Absent,
+            Fault::Fail(lost()),
+            Fault::LoseAnswer(lost()),
+        ] {
+            let store = FailingBlockstore::new(MemoryBlockstore::new());
+            // Late enough that it is a check that finds it, not the suite's own preparation.
+            let (at, broken) = (operation, fault.clone());
+            store.fault_when(move |call| match call {
+                call if call.operation == at && call.nth > 10 => broken.clone(),
+                _ => Fault::None,
+            });
+            let run = AssertUnwindSafe(|| block_on(conformance::all(&store)));
+            assert!(catch_unwind(run).is_err(), "{operation:?} with {fault:?}");
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::Unavailable(Report::new("test", "lost").into())
+}
+
+#[test]
+fn every_check_is_named_where_the_promises_are_written_down() {
+    let promises = include_str!("../../../docs/semantics.md");
+    for check in conformance::CHECKS {
+        let name = format!("`{}`", check.name());
+        assert!(promises.contains(&name), "docs/semantics.md lacks {name}");
+    }
 }
