@@ -30,8 +30,9 @@
 //! |---|---|
 //! | `builder` | settings and start |
 //! | `server` | the listener, TLS, connections, stopping |
-//! | `service` | one request: faults, CORS, region, digests of documents |
+//! | `service` | one request: faults, CORS, digests of documents |
 //! | `target` | bucket, key and operation of a request |
+//! | `scope` | region, service and life of a signature |
 //! | `access` | keys, session token, anonymous reads |
 //! | `api` | the S3 operations |
 //! | `store` | buckets, objects and uploads in a folder |
@@ -46,6 +47,7 @@ mod clock;
 mod cors;
 mod fault;
 mod policy;
+mod scope;
 mod server;
 mod service;
 mod store;

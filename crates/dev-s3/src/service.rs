@@ -24,8 +24,9 @@ use crate::{
     body::{AnswerBody, spoil},
     cors,
     fault::{Fault, Faults},
+    scope,
     store::{Algorithm, Digests, Store},
-    target::{Hosts, Target, parameter},
+    target::{Hosts, Target},
 };
 
 /// What all connections share.
@@ -130,8 +131,8 @@ impl Shared {
         if request.method() == Method::OPTIONS {
             return Ok(self.preflight(request.headers(), target));
         }
-        if let Some(refusal) = self.check_region(&request) {
-            return Ok(refusal);
+        if let Err(refusal) = scope::check(&request, &self.region) {
+            return Ok(self.refuse(&refusal));
         }
         let request = if matches!(
             target.operation,
@@ -180,31 +181,15 @@ impl Shared {
         answer
     }
 
-    /// A signature is for one region. The answer to one for another says which, as that of AWS.
-    fn check_region(&self, request: &Request<Incoming>) -> Option<Answer> {
-        let authorization = request.headers().get(header::AUTHORIZATION);
-        let (scope, code) = match authorization.and_then(|value| value.to_str().ok()) {
-            Some(authorization) => {
-                let (_, credential) = authorization.split_once("Credential=")?;
-                let end = credential.find([',', ' ']).unwrap_or(credential.len());
-                (credential[..end].to_owned(), "AuthorizationHeaderMalformed")
-            }
-            None => (
-                parameter(request.uri().query()?, "X-Amz-Credential")?,
-                "AuthorizationQueryParametersError",
-            ),
-        };
-        // KEY/DATE/REGION/SERVICE/aws4_request, and the key may hold a slash.
-        let region = scope.rsplit('/').nth(2)?;
-        if region == self.region {
-            return None;
+    /// Says which region is the right one, as AWS does, so that clients can find it.
+    fn refuse(&self, refusal: &scope::Refusal) -> Answer {
+        let region = &self.region;
+        let element = format!("<Region>{region}</Region>");
+        let mut answer = error(400, refusal.code, &refusal.message, &element);
+        if let Ok(region) = HeaderValue::from_str(region) {
+            answer.headers_mut().insert("x-amz-bucket-region", region);
         }
-        let right = &self.region;
-        let message = format!("the region '{region}' is wrong; expecting '{right}'");
-        let mut answer = error(400, code, &message, &format!("<Region>{right}</Region>"));
-        let right = HeaderValue::from_str(right).ok()?;
-        answer.headers_mut().insert("x-amz-bucket-region", right);
-        Some(answer)
+        answer
     }
 }
 

@@ -75,9 +75,10 @@ fn failure(error: store::Error) -> S3Error {
         store::Error::BucketExists => S3ErrorCode::BucketAlreadyOwnedByYou,
         store::Error::BucketNotEmpty => S3ErrorCode::BucketNotEmpty,
         store::Error::PreconditionFailed => S3ErrorCode::PreconditionFailed,
-        store::Error::Io { .. } => {
-            tracing::error!(error = &error as &dyn std::error::Error, "dev-s3 storage");
-            S3ErrorCode::InternalError
+        // The client is the developer at this machine: tell them what the disk says.
+        store::Error::Io { source, .. } => {
+            let message = format!("{error}: {source}");
+            return S3Error::with_message(S3ErrorCode::InternalError, message);
         }
     };
     S3Error::with_message(code, error.to_string())

@@ -67,9 +67,10 @@ impl Store {
         let mut buckets = BTreeMap::new();
         for entry in fs::read_dir(&folder).map_err(error_io("cannot list", &folder))? {
             let entry = entry.map_err(error_io("cannot list", &folder))?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
+            let name = entry.file_name().into_string().unwrap_or_default();
+            if !s3s::path::check_bucket_name(&name) {
+                continue; // what file managers leave, such as .DS_Store
+            }
             let bucket = Bucket::open(&name, entry.path(), sync)?;
             buckets.insert(name, Arc::new(bucket));
         }

@@ -9,6 +9,7 @@ use cidbucket_sigv4::{
 };
 use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -183,9 +184,21 @@ impl Client {
         headers: Pairs<'_>,
         body: &[u8],
     ) -> Result<Reply, hyper::Error> {
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
+        let request = self.request(method, target, headers, body);
+        let reply = exchange(&mut sender, request).await;
+        connection.abort();
+        reply
+    }
+
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: Pairs<'_>,
+        body: &[u8],
+    ) -> http::Request<Full<Bytes>> {
         let mut request = http::Request::builder().method(method).uri(target);
         request = request.header("host", &self.host);
         for (name, value) in headers {
@@ -196,16 +209,23 @@ impl Client {
             request = request.header("content-length", "0");
         }
         let body = Full::new(Bytes::copy_from_slice(body));
-        let answer = sender.send_request(request.body(body).unwrap()).await?;
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await?.to_bytes();
-        connection.abort();
-        Ok(Reply {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        })
+        request.body(body).unwrap()
     }
+}
+
+/// Sends a request and reads its answer to the end.
+pub(crate) async fn exchange(
+    sender: &mut http1::SendRequest<Full<Bytes>>,
+    request: http::Request<Full<Bytes>>,
+) -> Result<Reply, hyper::Error> {
+    sender.ready().await?;
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
+    Ok(Reply {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body,
+    })
 }
 
 pub(crate) fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {

@@ -1,8 +1,14 @@
 //! Objects: any key, metadata, ranges, copies, deletion.
 
-use cidbucket_dev_s3::DevS3;
+use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use cidbucket_dev_s3::{DevS3, Fault, Rule};
+use cidbucket_sigv4::Payload;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::client::{Client, Reply, base64_sha256, borrowed, exchange};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_is_its_own_object() {
@@ -133,6 +139,36 @@ async fn ranges_of_small_and_streamed_bodies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_connection_serves_many_requests_without_waits() {
+    let server = DevS3::temporary().await.unwrap();
+    let client = Client::of(&server);
+    client.put("/bucket/k", &[], b"body").await.ok();
+    // Head and body in several writes, as those of a large body are.
+    let pieces = Fault::SlowBody {
+        piece: 1,
+        pause: Duration::from_millis(1),
+    };
+    server.faults().push(Rule::new(pieces));
+    let stream = TcpStream::connect(server.addr()).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let signed = client.signed("GET", "/bucket/k", &[], &[], Payload::Empty);
+    let headers = borrowed(&signed);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        let request = client.request("GET", "/bucket/k", &headers, b"");
+        let since = Instant::now();
+        let reply = exchange(&mut sender, request).await.unwrap().ok();
+        waits.push(since.elapsed());
+        assert_eq!(reply.text(), "body");
+    }
+    // With Nagle's algorithm a delayed acknowledgement costs every one of them 40 ms.
+    waits.sort_unstable();
+    assert!(waits[3] < Duration::from_millis(35), "{waits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_object_is_an_object() {
     let server = DevS3::temporary().await.unwrap();
     let client = Client::of(&server);
@@ -222,11 +258,7 @@ fn delete_document(keys: &[&str], quiet: bool) -> String {
     )
 }
 
-async fn delete_objects(
-    client: &Client,
-    document: &str,
-    digest: &[(&str, &str)],
-) -> crate::client::Reply {
+async fn delete_objects(client: &Client, document: &str, digest: &[(&str, &str)]) -> Reply {
     client
         .send(
             "POST",
@@ -250,7 +282,7 @@ async fn deletion_of_one_and_of_many() {
         assert_eq!(gone.status, 204);
     }
     let document = delete_document(&["b", "none"], false);
-    let sha256 = crate::client::base64_sha256(document.as_bytes());
+    let sha256 = base64_sha256(document.as_bytes());
     let checksum = [("x-amz-checksum-sha256", sha256.as_str())];
 
     delete_objects(&client, &document, &[])
@@ -260,7 +292,7 @@ async fn deletion_of_one_and_of_many() {
     delete_objects(&client, &document, &wrong)
         .await
         .refused(400, "BadDigest");
-    let wrong = crate::client::base64_sha256(b"else");
+    let wrong = base64_sha256(b"else");
     let wrong = [("x-amz-checksum-sha256", wrong.as_str())];
     delete_objects(&client, &document, &wrong)
         .await
@@ -272,14 +304,14 @@ async fn deletion_of_one_and_of_many() {
     client.get("/bucket/b").await.refused(404, "NoSuchKey");
 
     let document = delete_document(&["c"], true);
-    let sha256 = crate::client::base64_sha256(document.as_bytes());
+    let sha256 = base64_sha256(document.as_bytes());
     let checksum = [("x-amz-checksum-sha256", sha256.as_str())];
     let done = delete_objects(&client, &document, &checksum).await.ok();
     assert_eq!(done.elements("Key"), [""; 0]);
     client.get("/bucket/c").await.refused(404, "NoSuchKey");
 
     let document = delete_document(&["k"; 1001], true);
-    let sha256 = crate::client::base64_sha256(document.as_bytes());
+    let sha256 = base64_sha256(document.as_bytes());
     let checksum = [("x-amz-checksum-sha256", sha256.as_str())];
     delete_objects(&client, &document, &checksum)
         .await
