@@ -1,6 +1,57 @@
-//! IPFS blocks in an S3 bucket.
+//! IPFS blocks in an S3 bucket, for whoever writes an IPFS node in Rust.
+//!
+//! A [`Blockstore`] keeps [`Block`]s: bytes that were checked against their [`Cid`]. [`open`] gives
+//! the store that a URL names, and the code above it is the same for all of them:
+//!
+//! ```
+//! use cidbucket::{Block, Blockstore};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> cidbucket::Result<()> {
+//! // In a bucket: "s3://my-bucket/blocks?region=eu-central-1", with the credentials of the AWS tools.
+//! let store = cidbucket::open("memory:").await?;
+//!
+//! let block = Block::raw("hello world\n");
+//! store.put(&block).await?;
+//!
+//! let found = store.get(block.cid()).await?.expect("it was just put");
+//! assert_eq!(found.data(), "hello world\n");
+//! assert_eq!(
+//!     block.cid().to_string(),
+//!     "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
+//! );
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Read on at:
+//!
+//! - [`Blockstore`]: what every store does and promises; [`Error`]: what can go wrong.
+//! - [`open`] and [`Location`]: stores by URL.
+//! - [`s3`]: a bucket with every setting, its client, and the probe of what a server enforces.
+//! - [`presign`] and [`granter`]: signed URLs with which others read and write single blocks.
+//! - [`layout`]: which object key a block has; buckets of other IPFS software open as they are.
+//! - [`cache`]: hot blocks in memory over any store.
+//!
+//! Features, both on by default: `s3` (with `presign` and `layout`) and `folder`.
 
+#[cfg(feature = "s3")]
+mod granter;
 mod location;
 
-pub use cidbucket_blockstore::*;
+pub use cidbucket_blockstore::{
+    Block, Blockstore, BoxStream, Bytes, Cid, Cursor, DEFAULT_MAX_BLOCK, Error, Hash, Limits,
+    Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, raw_cid,
+};
+#[cfg(feature = "folder")]
+pub use cidbucket_blockstore::{FolderBlockstore, Sharding};
+pub use cidbucket_cache as cache;
+#[cfg(feature = "s3")]
+pub use cidbucket_layout as layout;
+#[cfg(feature = "s3")]
+pub use cidbucket_presign as presign;
+#[cfg(feature = "s3")]
+pub use cidbucket_s3 as s3;
+#[cfg(feature = "s3")]
+pub use granter::granter;
 pub use location::{Location, open};

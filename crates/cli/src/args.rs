@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{bench, completions, get, has, ls, man, put, rm, stat};
+use crate::commands::{
+    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,6 +95,17 @@ pub(crate) enum Command {
     Stat(stat::Args),
     Rm(rm::Args),
     Ls(ls::Args),
+    /// Sign URLs with which others read or write single blocks at S3 itself
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  curl -o photo.jpg \"$(cidbucket presign get CID)\"
+  cidbucket presign put photo.jpg | sh"
+    )]
+    Presign(presign::Command),
+    Doctor(doctor::Args),
+    Serve(serve::Args),
     Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -2,12 +2,15 @@
 
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod has;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod presign;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod serve;
 pub(crate) mod stat;
 
 use crate::args::Command;
@@ -25,6 +28,9 @@ pub(crate) async fn run(command: Command, session: &mut Session<'_>) -> Outcome 
         Command::Stat(args) => until_interrupted(stat::run(args, session)).await,
         Command::Rm(args) => until_interrupted(rm::run(args, session)).await,
         Command::Ls(args) => ls::run(args, session).await,
+        Command::Presign(command) => until_interrupted(presign::run(command, session)).await,
+        Command::Doctor(args) => until_interrupted(doctor::run(args, session)).await,
+        Command::Serve(args) => serve::run(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
         Command::Completions(args) => completions::run(&args, session),
         Command::Man(args) => man::run(args, session),

@@ -20,9 +20,12 @@ mod failure;
 mod interrupt;
 mod progress;
 mod quantity;
+mod seal_cache;
 mod session;
 mod shell;
 mod streams;
+mod styling;
+mod table;
 
 use std::ffi::OsString;
 

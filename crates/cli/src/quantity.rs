@@ -1,6 +1,6 @@
 //! Sizes, durations and dates as they are typed and shown.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 
@@ -9,6 +9,14 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>()
         .map(|size| size.as_u64())
         .map_err(|_| "give bytes, or a unit: 65536, 64KiB, 1MB".into())
+}
+
+/// A duration such as `15m`, `1h 30m` or a plain number of seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|_| "give seconds, or a unit: 900, 15m, 12h, 7d".into())
 }
 
 /// A size for people: `2 MiB`, `1.5 KiB`, `12 B`.
@@ -47,6 +55,21 @@ mod tests {
         assert_eq!(size(12), "12 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(2 << 20), "2 MiB");
+    }
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [
+            ("900", 900),
+            ("15m", 900),
+            ("1h 30m", 5400),
+            ("7d", 604_800),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in ["", "m", "-5m", "soon"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -13,11 +13,12 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, Color, Command};
+use crate::args::{Cli, Command};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, Outcome, Stop};
 use crate::progress;
 use crate::streams::Io;
+use crate::styling::{Styling, styled};
 
 /// The environment variables a run may look at.
 #[derive(Clone, Default)]
@@ -37,6 +38,19 @@ impl Env {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+}
+
+impl Env {
+    /// The part that S3 stores are configured by.
+    fn for_stores(&self) -> cidbucket::s3::Env {
+        self.0
+            .iter()
+            .filter(|(name, _)| {
+                name.starts_with("AWS_") || *name == "HOME" || *name == "USERPROFILE"
+            })
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
     }
 }
 
@@ -68,7 +82,7 @@ pub(crate) struct Session<'a> {
     /// Results and errors as JSON.
     pub(crate) json: bool,
     quiet: bool,
-    styled: bool,
+    styling: Styling,
     store: Option<String>,
     config: Config,
     /// The code of the first error that did not stop the command.
@@ -86,7 +100,7 @@ impl<'a> Session<'a> {
         let mut session = Self {
             // What is typed is not understood yet, but how to say so is.
             json: args.iter().any(|arg| arg == "--json"),
-            styled: is_styled(color_of(args), env, io),
+            styling: Styling::new(args, env, io),
             io,
             env,
             quiet: false,
@@ -95,7 +109,7 @@ impl<'a> Session<'a> {
             code: 0,
         };
         let parsed = Cli::command()
-            .color(if session.styled {
+            .color(if session.styling.messages {
                 ColorChoice::Always
             } else {
                 ColorChoice::Never
@@ -143,7 +157,7 @@ impl<'a> Session<'a> {
                 .as_deref()
                 .or_else(|| self.env.get("CIDBUCKET_STORE")),
         )?;
-        Ok(Location::parse(&url)?)
+        Ok(Location::parse_with(&url, &self.env.for_stores())?)
     }
 
     /// Opens the store.
@@ -185,13 +199,13 @@ impl<'a> Session<'a> {
             let _ = writeln!(self.io.stderr, "{}", failure.to_json());
             return;
         }
-        let error = self.style(
+        let error = self.message_style(
             "error:",
             Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
         );
         let _ = writeln!(self.io.stderr, "{error} {}", failure.message());
         if let Some(hint) = failure.hint() {
-            let label = self.style("hint:", Style::new().bold());
+            let label = self.message_style("hint:", Style::new().bold());
             let _ = writeln!(self.io.stderr, " {label} {hint}");
         }
     }
@@ -203,13 +217,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Text in a style, where standard error may be styled.
-    pub(crate) fn style(&self, text: &str, style: Style) -> String {
-        if self.styled {
-            format!("{style}{text}{style:#}")
-        } else {
-            text.into()
-        }
+    /// Text of a result in a style, where standard output is styled.
+    pub(crate) fn result_style(&self, text: &str, style: Style) -> String {
+        styled(self.styling.results, text, style)
+    }
+
+    /// Text of an error in a style, where standard error is styled.
+    fn message_style(&self, text: &str, style: Style) -> String {
+        styled(self.styling.messages, text, style)
     }
 
     /// A progress bar, shown only to a person who sees nothing else move.
@@ -223,7 +238,7 @@ impl<'a> Session<'a> {
     fn not_understood(&mut self, error: &clap::Error) -> u8 {
         let text = error.render();
         if !error.use_stderr() {
-            let written = if self.styled && self.io.stdout_is_terminal {
+            let written = if self.styling.results {
                 write!(self.io.stdout, "{}", text.ansi())
             } else {
                 write!(self.io.stdout, "{text}")
@@ -236,43 +251,12 @@ impl<'a> Session<'a> {
             self.report(&Failure::usage(
                 first.strip_prefix("error: ").unwrap_or(first),
             ));
-        } else if self.styled {
+        } else if self.styling.messages {
             let _ = write!(self.io.stderr, "{}", text.ansi());
         } else {
             let _ = write!(self.io.stderr, "{text}");
         }
         Exit::Usage as u8
-    }
-}
-
-/// `--color` before the command line is understood, so that errors in it have their colours too.
-fn color_of(args: &[OsString]) -> Color {
-    let mut args = args.iter().filter_map(|arg| arg.to_str());
-    while let Some(arg) = args.next() {
-        let value = match arg.strip_prefix("--color") {
-            Some("") => args.next(),
-            Some(rest) => rest.strip_prefix('='),
-            None => None,
-        };
-        match value {
-            Some("always") => return Color::Always,
-            Some("never") => return Color::Never,
-            _ => {}
-        }
-    }
-    Color::Auto
-}
-
-/// Errors and help are styled for a person: see <https://no-color.org>.
-fn is_styled(color: Color, env: &Env, io: &Io) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            io.stderr_is_terminal
-                && env.get("NO_COLOR").is_none()
-                && env.get("TERM") != Some("dumb")
-        }
     }
 }
 

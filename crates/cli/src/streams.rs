@@ -13,6 +13,8 @@ pub struct Io {
     pub stderr: Box<dyn Write + Send>,
     /// Whether `stdout` is a terminal.
     pub stdout_is_terminal: bool,
+    /// Characters in a line of the terminal that `stdout` is; nothing is wrapped where it is none.
+    pub columns: Option<usize>,
     /// Whether `stderr` is a terminal: then it may be coloured and show progress.
     pub stderr_is_terminal: bool,
 }
@@ -24,6 +26,8 @@ impl Io {
         Self {
             stdin: Box::new(io::stdin()),
             stdout_is_terminal: stdout.is_terminal(),
+            columns: terminal_size::terminal_size_of(&stdout)
+                .map(|(terminal_size::Width(columns), _)| columns.into()),
             stdout: Box::new(BufWriter::with_capacity(64 << 10, stdout)),
             stderr_is_terminal: io::stderr().is_terminal(),
             stderr: Box::new(io::stderr()),

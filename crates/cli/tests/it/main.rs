@@ -1,5 +1,6 @@
 //! The binary as scripts and people use it.
 
 mod blocks;
+mod dev_server;
 mod room;
 mod usage;

@@ -1,0 +1,131 @@
+//! Which seal a bucket was found to enforce, kept between runs so that `presign put` need not try
+//! it out each time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cidbucket::presign::Seal;
+use cidbucket::s3::{Probe, S3Client, S3Config};
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Outcome;
+use crate::session::Env;
+
+/// A server that is upgraded may change what it enforces.
+const LIFETIME: Duration = Duration::from_hours(7 * 24);
+
+/// Seals by the URL of the bucket.
+type Known = BTreeMap<String, Entry>;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    seal: Seal,
+    /// Seconds since 1970.
+    probed: u64,
+}
+
+/// The seal of a bucket: the one kept, or the one that trying finds. A bucket that was found to
+/// enforce none is tried anew each time, since that is what its owner will want to change.
+pub(crate) async fn seal(config: &S3Config, env: &Env, bar: &ProgressBar) -> Outcome<Option<Seal>> {
+    let name = config.bucket.to_string();
+    if let Some(path) = path(env)
+        && let Some(entry) = load(&path).remove(&name)
+        && now()
+            .checked_sub(entry.probed)
+            .is_some_and(|age| age < LIFETIME.as_secs())
+    {
+        return Ok(Some(entry.seal));
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let seal = Probe::run(&S3Client::new(config.clone())?).await?.seal;
+    bar.finish_and_clear();
+    keep(env, config, seal);
+    Ok(seal)
+}
+
+/// Keeps what was found. Where it cannot be kept, the next run tries again.
+pub(crate) fn keep(env: &Env, config: &S3Config, seal: Option<Seal>) {
+    let Some(path) = path(env) else { return };
+    let mut known = load(&path);
+    let name = config.bucket.to_string();
+    match seal {
+        Some(seal) => {
+            let probed = now();
+            known.insert(name, Entry { seal, probed });
+        }
+        None => drop(known.remove(&name)),
+    }
+    if let Err(error) = store(&path, &known) {
+        tracing::debug!(path = %path.display(), %error, "could not keep the bucket's seal");
+    }
+}
+
+/// What is kept; nothing where the file is missing or damaged.
+fn load(path: &Path) -> Known {
+    fs::read(path)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default()
+}
+
+fn store(path: &Path, known: &Known) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".seals-")
+        .tempfile_in(folder)?;
+    file.write_all(&serde_json::to_vec_pretty(known)?)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// `$XDG_CACHE_HOME/cidbucket/seals.json`, or under `~/.cache`.
+fn path(env: &Env) -> Option<PathBuf> {
+    let base = match env.get("XDG_CACHE_HOME") {
+        Some(base) => PathBuf::from(base),
+        None => Path::new(env.get("HOME")?).join(".cache"),
+    };
+    Some(base.join("cidbucket").join("seals.json"))
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use cidbucket::Location;
+
+    use super::*;
+
+    fn config(bucket: &str) -> S3Config {
+        let url = format!("s3://{bucket}?region=r");
+        match Location::parse_with(&url, &cidbucket::s3::Env::empty()).unwrap() {
+            Location::S3 { config, .. } => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_kept_by_bucket() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = Env::from_iter([("XDG_CACHE_HOME", folder.path().to_str().unwrap())]);
+        let path = path(&env).unwrap();
+        keep(&env, &config("one"), Some(Seal::Checksum));
+        keep(&env, &config("two"), Some(Seal::PayloadHash));
+        let seals: Vec<_> = load(&path).values().map(|entry| entry.seal).collect();
+        assert_eq!(seals, [Seal::Checksum, Seal::PayloadHash]);
+        keep(&env, &config("one"), None);
+        assert_eq!(load(&path).len(), 1);
+        // A damaged file is as good as none.
+        fs::write(&path, "{").unwrap();
+        keep(&env, &config("one"), Some(Seal::Header));
+        assert_eq!(load(&path).len(), 1);
+    }
+}
