@@ -41,7 +41,8 @@ pub(super) fn unreachable(service: &str, error: &TransportError) -> Error {
         .with_source(error.clone());
     match error {
         // Waiting will not change a certificate or an address.
-        TransportError::Tls(_) | TransportError::Request(_) => Error::Invalid(report.into()),
+        TransportError::Tls(_) => Error::Protocol(report.into()),
+        TransportError::Request(_) => Error::Invalid(report.into()),
         _ => Error::Unavailable(report.into()),
     }
 }
