@@ -4,7 +4,7 @@
 //!
 //! - [`Block`]: bytes with the CID they were *checked* against. A `Block` in your hand is the proof
 //!   that the check was done, so no layer below hashes again.
-//! - [`Hash`]: the hash functions a CID may use (Kubo's allow-list).
+//! - [`Hash`](enum@Hash): the hash functions a CID may use (Kubo's allow-list).
 //! - [`Blockstore`]: the trait: get, put, size, delete, list, and their batch forms.
 //! - [`Listing`]: a listing that reports errors, counts foreign keys and can be resumed.
 //! - [`Error`]: what can go wrong, by meaning.

@@ -73,6 +73,8 @@ fn node(python: &str, command: &str, repo: &Path, args: &[&str]) -> String {
         .args([NODE, command])
         .arg(repo)
         .args(args)
+        // Kubo writes a log file into the current directory.
+        .current_dir(repo.parent().unwrap())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
