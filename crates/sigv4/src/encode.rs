@@ -40,7 +40,7 @@ pub fn encode_query(query: &[(&str, &str)]) -> String {
 }
 
 pub(crate) fn put_path(out: &mut impl Sink, path: &str) {
-    put(out, path, |byte| is_unreserved(byte) | (byte == b'/'));
+    put(out, path, |byte| is_unreserved(byte) || byte == b'/');
 }
 
 pub(crate) fn put_component(out: &mut impl Sink, text: &str) {
@@ -60,6 +60,11 @@ pub(crate) fn put_query(out: &mut impl Sink, query: &[(&str, &str)]) {
         out.put("=");
         out.put(value);
     }
+}
+
+/// An upper bound of the length of encoded text.
+pub(crate) fn encoded_bound(text: &str) -> usize {
+    text.len() + 2 * text.bytes().filter(|byte| !is_unreserved(*byte)).count()
 }
 
 pub(crate) fn put_pair(out: &mut impl Sink, name: &str, value: &str) {
@@ -84,14 +89,9 @@ pub(crate) fn sorted_query(query: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs
 }
 
-/// Whether a byte is unreserved, in a form that compiles to vector instructions.
-const fn is_unreserved(byte: u8) -> bool {
-    ((byte | 0x20).wrapping_sub(b'a') < 26)
-        | (byte.wrapping_sub(b'0') < 10)
-        | (byte == b'-')
-        | (byte == b'.')
-        | (byte == b'_')
-        | (byte == b'~')
+/// Whether a byte is unreserved.
+pub(crate) const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 #[inline]

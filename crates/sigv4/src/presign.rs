@@ -1,14 +1,17 @@
 //! Step 4, the other way: the signature in the query of a URL.
 
+use std::fmt::Write;
+
+use zeroize::Zeroizing;
+
 use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
-use crate::encode::{put_component, put_path, sorted_query};
+use crate::encode::{encoded_bound, put_component, put_path, sorted_query};
 use crate::sha256::{Canonical, hex};
 use crate::signer::Signer;
-use crate::string_to_sign::ALGORITHM;
-use crate::timestamp::Stamp;
-use crate::{Error, Result, Timestamp};
+use crate::string_to_sign::{ALGORITHM, Moment, TERMINATOR};
+use crate::{Credentials, Error, Result, Timestamp};
 
 /// The longest life of a signed URL, in seconds: 7 days.
 pub const MAX_EXPIRES: u32 = 604_800;
@@ -61,7 +64,7 @@ impl Signer {
         }
         let payload = presign.payload.line();
         put_headers_and_payload(&mut canonical, &parts.headers, payload.as_str());
-        let signature = self.signature(parts.stamp, presign.now, canonical);
+        let signature = parts.moment.sign(canonical);
         url.push_str(SIGNATURE);
         put_hex(&mut url, &signature);
         Ok(url)
@@ -79,7 +82,7 @@ pub(crate) fn put_hex(out: &mut String, signature: &[u8; 32]) {
 pub(crate) struct Parts<'a> {
     signer: &'a Signer,
     pub(crate) headers: CanonicalHeaders<'a>,
-    pub(crate) stamp: Stamp,
+    pub(crate) moment: Moment,
     scheme: &'a str,
     host: &'a str,
     expires: u32,
@@ -103,11 +106,7 @@ impl<'a> Parts<'a> {
             });
         }
         for (name, _) in request.query {
-            if PARAMETERS
-                .iter()
-                .chain(&["X-Amz-Signature"])
-                .any(|own| own.eq_ignore_ascii_case(name))
-            {
+            if PARAMETERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
                 return Err(Error::ReservedParameter {
                     name: (*name).to_owned(),
                 });
@@ -118,7 +117,7 @@ impl<'a> Parts<'a> {
             signer,
             host: headers.host()?,
             headers,
-            stamp: presign.now.stamp(),
+            moment: signer.moment(presign.now),
             scheme: presign.scheme,
             expires: presign.expires,
         })
@@ -126,21 +125,11 @@ impl<'a> Parts<'a> {
 
     /// An upper bound of the URL's length where the request has no parameters of its own.
     pub(crate) fn url_length(&self, request: &Request<'_>) -> usize {
-        let encoded = |text: &str| {
-            let reserved = text.bytes().filter(|byte| !byte.is_ascii_alphanumeric());
-            text.len() + 2 * reserved.count()
-        };
-        self.host.len()
-            + encoded(request.path)
-            + self.signer.scope_length()
-            + encoded(
-                self.signer
-                    .credentials()
-                    .session_token()
-                    .unwrap_or_default(),
-            )
+        // Of fixed length: `https://?`, date, time, expiry, names of parameters, signature.
+        150 + self.host.len()
+            + encoded_bound(request.path)
+            + self.signer.parameters().len()
             + self.headers.names_length()
-            + 290
     }
 
     /// `scheme://host`.
@@ -152,81 +141,90 @@ impl<'a> Parts<'a> {
 
     /// The canonical query: the request's own parameters among those of the signature.
     pub(crate) fn put_query(&self, out: &mut String, query: &[(&str, &str)]) {
-        let start = out.len();
-        let mut separate = |out: &mut String| {
-            if out.len() > start {
-                out.push('&');
-            }
-        };
-        let query = if query.is_empty() {
-            Vec::new()
-        } else {
-            sorted_query(query)
-        };
-        let mut query = query.iter().peekable();
-        for own in PARAMETERS {
-            while let Some((name, value)) = query.next_if(|(name, _)| name.as_str() < own) {
-                separate(out);
-                out.extend([name, "=", value]);
-            }
-            self.put_parameter(out, own, &mut separate);
+        if query.is_empty() {
+            self.put_parameters(out);
+            return;
         }
-        for (name, value) in query {
-            separate(out);
-            out.extend([name, "=", value]);
+        let (mut own, query) = (String::new(), sorted_query(query));
+        self.put_parameters(&mut own);
+        let mut all: Vec<(&str, &str)> = own
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .chain(query.iter().map(|(name, value)| (&**name, &**value)))
+            .collect();
+        all.sort_unstable();
+        for (index, (name, value)) in all.into_iter().enumerate() {
+            out.extend([if index > 0 { "&" } else { "" }, name, "=", value]);
         }
     }
 
-    fn put_parameter(&self, out: &mut String, name: &str, separate: &mut impl FnMut(&mut String)) {
-        let token = self.signer.credentials().session_token();
-        if name == TOKEN && token.is_none() {
-            return;
-        }
-        separate(out);
-        out.push_str(name);
-        out.push('=');
-        match name {
-            CREDENTIAL => {
-                put_component(out, self.signer.credentials().access_key_id());
-                out.push_str("%2F");
-                self.signer.put_scope(out, self.stamp, "%2F");
-            }
-            DATE => out.push_str(self.stamp.as_str()),
-            EXPIRES => put_decimal(out, self.expires),
-            TOKEN => put_component(out, token.unwrap_or_default()),
-            HEADERS => self.headers.put_names(out, "%3B"),
-            _ => out.push_str(ALGORITHM),
-        }
+    /// The parameters of the signature, in canonical order.
+    fn put_parameters(&self, out: &mut String) {
+        let Parameters {
+            until_date,
+            until_time,
+            token,
+        } = self.signer.parameters();
+        out.push_str(until_date);
+        out.push_str(self.moment.stamp.date());
+        out.push_str(until_time);
+        out.push_str(self.moment.stamp.as_str());
+        out.push_str("&X-Amz-Expires=");
+        write!(out, "{}", self.expires).expect("a String takes all");
+        out.push_str(token);
+        out.push_str("&X-Amz-SignedHeaders=");
+        self.headers.put_names(out, "%3B");
     }
 }
 
-const CREDENTIAL: &str = "X-Amz-Credential";
-const DATE: &str = "X-Amz-Date";
-const EXPIRES: &str = "X-Amz-Expires";
-const TOKEN: &str = "X-Amz-Security-Token";
-const HEADERS: &str = "X-Amz-SignedHeaders";
+/// The parameters that the signer adds.
+const PARAMETERS: [&str; 7] = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+];
 
-/// The parameters of a signed URL but for the signature, in canonical order.
-const PARAMETERS: [&str; 6] = ["X-Amz-Algorithm", CREDENTIAL, DATE, EXPIRES, TOKEN, HEADERS];
+/// The parts of the query that are the same for all URLs of a signer.
+pub(crate) struct Parameters {
+    /// From the algorithm to the date in the credential scope.
+    until_date: String,
+    /// From there to the time.
+    until_time: String,
+    /// The session token, if there is one.
+    token: Zeroizing<String>,
+}
 
-fn put_decimal(out: &mut String, mut number: u32) {
-    let mut digits = [0; 10];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).expect("below ten");
-        number /= 10;
-        if number == 0 {
-            break;
+impl Parameters {
+    pub(crate) fn new(credentials: &Credentials, region: &str, service: &str) -> Self {
+        let mut until_date = format!("X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=");
+        put_component(&mut until_date, credentials.access_key_id());
+        until_date.push_str("%2F");
+        let until_time = format!("%2F{region}%2F{service}%2F{TERMINATOR}&X-Amz-Date=");
+        let mut token = Zeroizing::default();
+        if let Some(text) = credentials.session_token() {
+            token = Zeroizing::new(String::with_capacity(22 + 3 * text.len()));
+            token.push_str("&X-Amz-Security-Token=");
+            put_component(&mut *token, text);
+        }
+        Self {
+            until_date,
+            until_time,
+            token,
         }
     }
-    out.push_str(str::from_utf8(&digits[at..]).expect("ASCII"));
+
+    fn len(&self) -> usize {
+        self.until_date.len() + self.until_time.len() + self.token.len()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Credentials;
 
     fn presign(
         path: &str,
@@ -303,14 +301,5 @@ mod tests {
                 name: "x-amz-date".into()
             })
         );
-    }
-
-    #[test]
-    fn decimal() {
-        for number in [0, 7, 10, 604_800, u32::MAX] {
-            let mut out = String::new();
-            put_decimal(&mut out, number);
-            assert_eq!(out, number.to_string());
-        }
     }
 }

@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
-use crate::encode::{Sink, put_path, put_query};
-use crate::sha256::{Canonical, HmacKey, Message, hex};
+use crate::encode::{Sink, is_unreserved, put_path, put_query};
+use crate::presign::Parameters;
+use crate::sha256::{Canonical, hex};
 use crate::signing_key::{KeyCache, derive};
-use crate::string_to_sign::{self, ALGORITHM, put_scope};
-use crate::timestamp::Stamp;
+use crate::string_to_sign::{ALGORITHM, Moment, put_scope};
 use crate::{Credentials, Error, Result, Timestamp};
 
 const S3: &str = "s3";
@@ -24,6 +24,7 @@ pub struct Signer {
     region: String,
     service: String,
     keys: KeyCache,
+    parameters: Parameters,
 }
 
 impl Signer {
@@ -47,13 +48,15 @@ impl Signer {
         service: impl Into<String>,
     ) -> Result<Self> {
         let (region, service) = (region.into(), service.into());
-        for (part, text) in [
-            ("access key id", credentials.access_key_id()),
-            ("region", &region),
-            ("service", &service),
-        ] {
-            let visible = |byte: u8| byte.is_ascii_graphic() && !b"/,;\"".contains(&byte);
-            if text.is_empty() || !text.bytes().all(visible) {
+        let visible = |byte: u8| byte.is_ascii_graphic() && !b"/,;\"".contains(&byte);
+        let id = credentials.access_key_id();
+        if id.is_empty() || !id.bytes().all(visible) {
+            return Err(Error::Scope {
+                part: "access key id",
+            });
+        }
+        for (part, text) in [("region", &region), ("service", &service)] {
+            if text.is_empty() || !text.bytes().all(is_unreserved) {
                 return Err(Error::Scope { part });
             }
         }
@@ -66,6 +69,7 @@ impl Signer {
             }
         }
         Ok(Self {
+            parameters: Parameters::new(&credentials, &region, &service),
             credentials,
             region,
             service,
@@ -106,7 +110,8 @@ impl Signer {
         now: Timestamp,
     ) -> Result<SignedHeaders> {
         check_line(request.method, request.path)?;
-        let stamp = now.stamp();
+        let moment = self.moment(now);
+        let stamp = moment.stamp;
         let mut own = [("x-amz-date", stamp.as_str()); 3];
         let mut count = 1;
         let content_sha256 = (self.service == S3).then_some(payload);
@@ -135,13 +140,15 @@ impl Signer {
         put_query(&mut canonical, request.query);
         canonical.put("\n");
         put_headers_and_payload(&mut canonical, &headers, payload);
-        let signature = self.signature(stamp, now, canonical);
+        let signature = moment.sign(canonical);
 
         let mut text = String::with_capacity(
             own.iter().map(|(_, value)| value.len()).sum::<usize>()
                 + headers.names_length()
-                + self.scope_length()
-                + 150,
+                + self.credentials.access_key_id().len()
+                + self.region.len()
+                + self.service.len()
+                + 180,
         );
         let mut values = [const { ("", 0..0) }; 4];
         for (slot, (name, value)) in values.iter_mut().zip(own) {
@@ -154,7 +161,7 @@ impl Signer {
         text.push_str(" Credential=");
         text.push_str(self.credentials.access_key_id());
         text.push('/');
-        self.put_scope(&mut text, stamp, "/");
+        put_scope(&mut text, stamp, &self.region, &self.service);
         text.push_str(", SignedHeaders=");
         headers.put_names(&mut text, ";");
         text.push_str(", Signature=");
@@ -167,34 +174,16 @@ impl Signer {
         })
     }
 
-    pub(crate) fn key(&self, stamp: Stamp, now: Timestamp) -> HmacKey {
-        self.keys.get(now, || {
-            derive(
-                self.credentials.secret_access_key(),
-                stamp.date(),
-                &self.region,
-                &self.service,
-            )
+    #[inline]
+    pub(crate) fn moment(&self, now: Timestamp) -> Moment {
+        self.keys.moment(now, &self.region, &self.service, |date| {
+            let secret = self.credentials.secret_access_key();
+            derive(secret, date, &self.region, &self.service)
         })
     }
 
-    pub(crate) fn signature(&self, stamp: Stamp, now: Timestamp, canonical: Canonical) -> [u8; 32] {
-        let key = self.key(stamp, now);
-        let message = self.begin(&key, stamp);
-        string_to_sign::finish(&key, message, canonical)
-    }
-
-    pub(crate) fn begin(&self, key: &HmacKey, stamp: Stamp) -> Message {
-        string_to_sign::begin(key, stamp, &self.region, &self.service)
-    }
-
-    pub(crate) fn put_scope(&self, out: &mut impl Sink, stamp: Stamp, separator: &str) {
-        put_scope(out, stamp, &self.region, &self.service, separator);
-    }
-
-    /// The length of a credential with its scope, with separators of up to three bytes.
-    pub(crate) fn scope_length(&self) -> usize {
-        self.credentials.access_key_id().len() + self.region.len() + self.service.len() + 32
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 }
 

@@ -7,7 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::Timestamp;
 use crate::sha256::HmacKey;
-use crate::string_to_sign::TERMINATOR;
+use crate::string_to_sign::{Moment, TERMINATOR};
 
 /// `HMAC(HMAC(HMAC(HMAC("AWS4" + secret, date), region), service), "aws4_request")`, ready to sign.
 pub(crate) fn derive(secret: &str, date: &str, region: &str, service: &str) -> HmacKey {
@@ -33,18 +33,41 @@ fn mac(key: &[u8], data: &str) -> [u8; 32] {
 /// The signing keys of one (secret, region, service), by day.
 ///
 /// Two days are kept, an even and an odd one, so that around midnight requests of both (from
-/// threads whose clocks differ, or with a skew corrected) do not push each other's key out.
-/// Readers share the lock; it is held for the copying of 64 bytes.
+/// threads whose clocks differ, or with a skew corrected) do not push each other's key out. Of the
+/// last second, the beginning of the string to sign is kept as well.
+///
+/// Readers share the locks, and hold them for the copying of a few hundred bytes.
 #[derive(Default)]
 pub(crate) struct KeyCache {
     days: [RwLock<Option<(u64, HmacKey)>>; 2],
+    last: RwLock<Option<(Timestamp, Moment)>>,
 }
 
 impl KeyCache {
-    pub(crate) fn get(&self, now: Timestamp, derive: impl FnOnce() -> HmacKey) -> HmacKey {
-        let day = now.day();
+    /// What the signatures of `now` share; `derive` makes the key of a day.
+    #[inline]
+    pub(crate) fn moment(
+        &self,
+        now: Timestamp,
+        region: &str,
+        service: &str,
+        derive: impl FnOnce(&str) -> HmacKey,
+    ) -> Moment {
+        // A panic cannot leave an entry half-written, so a poisoned lock is as good as any.
+        if let Some((cached, moment)) = &*self.last.read().unwrap_or_else(PoisonError::into_inner)
+            && *cached == now
+        {
+            return moment.clone();
+        }
+        let stamp = now.stamp();
+        let key = self.key(now.day(), || derive(stamp.date()));
+        let moment = Moment::new(key, stamp, region, service);
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some((now, moment.clone()));
+        moment
+    }
+
+    fn key(&self, day: u64, derive: impl FnOnce() -> HmacKey) -> HmacKey {
         let slot = &self.days[usize::from(!day.is_multiple_of(2))];
-        // A panic cannot leave a key half-written, so a poisoned lock is as good as any.
         if let Some((cached, key)) = &*slot.read().unwrap_or_else(PoisonError::into_inner)
             && *cached == day
         {
@@ -61,7 +84,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::sha256::hex;
+    use crate::sha256::{Canonical, hex};
 
     #[test]
     fn documented_derivation() {
@@ -85,22 +108,28 @@ mod tests {
     fn two_days_around_midnight_stay_cached() {
         let cache = KeyCache::default();
         let derived = Cell::new(0);
-        let get = |seconds| {
-            cache.get(Timestamp::from_unix(seconds), || {
+        let key_of = |date: &str| HmacKey::new(&[date.as_bytes()[7]; 32]);
+        let sign = |seconds| {
+            let now = Timestamp::from_unix(seconds);
+            let derive = |date: &str| {
                 derived.set(derived.get() + 1);
-                HmacKey::new(&[u8::try_from(seconds / 86_400).unwrap(); 32])
-            })
+                key_of(date)
+            };
+            let signature = cache.moment(now, "r", "s", derive).sign(Canonical::new());
+            let fresh = Moment::new(key_of(&now.date()), now.stamp(), "r", "s");
+            assert_eq!(signature, fresh.sign(Canonical::new()), "{now}");
         };
-        let sign = |key: &HmacKey| key.finish(key.message());
         let (before, after) = (86_399, 86_400);
         for _ in 0..3 {
-            assert_eq!(sign(&get(before)), sign(&HmacKey::new(&[0; 32])));
-            assert_eq!(sign(&get(after)), sign(&HmacKey::new(&[1; 32])));
+            sign(before);
+            sign(before);
+            sign(after);
+            sign(after + 1);
         }
         assert_eq!(derived.get(), 2);
         // Two days later the slot is taken over; the old day is derived anew, never mixed up.
-        assert_eq!(sign(&get(2 * 86_400)), sign(&HmacKey::new(&[2; 32])));
-        assert_eq!(sign(&get(before)), sign(&HmacKey::new(&[0; 32])));
+        sign(2 * 86_400);
+        sign(before);
         assert_eq!(derived.get(), 4);
     }
 }

@@ -6,10 +6,11 @@
 use std::fmt;
 
 use crate::canonical_request::{Request, check_name, check_value, put_name, put_value};
-use crate::encode::{Sink, put_path};
+use crate::encode::{Sink, encoded_bound, put_path};
 use crate::presign::{Parts, Presign, SIGNATURE, put_hex};
-use crate::sha256::{Canonical, HmacKey, Message};
+use crate::sha256::Canonical;
 use crate::signer::Signer;
+use crate::string_to_sign::Moment;
 use crate::{Error, Result};
 
 /// The header whose value is also the payload line.
@@ -29,9 +30,7 @@ pub struct Template {
     slots: Vec<(usize, usize)>,
     /// The varying headers' names, for errors.
     varying: Vec<String>,
-    /// The string to sign up to the hash.
-    message: Message,
-    key: HmacKey,
+    moment: Moment,
     /// The URL before and after the key.
     url: UrlParts,
 }
@@ -116,9 +115,6 @@ impl Signer {
         query.push_str(SIGNATURE);
 
         canonical.settle();
-        let key = self.key(parts.stamp, presign.now);
-        let mut message = self.begin(&key, parts.stamp);
-        message.settle();
         Ok(Template {
             canonical,
             rest,
@@ -127,8 +123,7 @@ impl Signer {
                 .iter()
                 .map(|name| name.to_ascii_lowercase())
                 .collect(),
-            message,
-            key,
+            moment: parts.moment,
             url: UrlParts { base, query },
         })
     }
@@ -160,11 +155,7 @@ impl Template {
             start = end;
         }
         canonical.put(&self.rest[start..]);
-        Ok(crate::string_to_sign::finish(
-            &self.key,
-            self.message.clone(),
-            canonical,
-        ))
+        Ok(self.moment.sign(canonical))
     }
 
     /// The whole URL for `key`: one allocation.
@@ -178,9 +169,8 @@ impl Template {
     /// The whole URL for `key` from its signature.
     pub fn assemble(&self, key: &str, signature: &[u8; 32]) -> String {
         let UrlParts { base, query } = &self.url;
-        let escapes = key.bytes().filter(|byte| !byte.is_ascii_alphanumeric());
-        let mut url =
-            String::with_capacity(base.len() + key.len() + 2 * escapes.count() + query.len() + 64);
+        let length = base.len() + encoded_bound(key) + query.len() + 64;
+        let mut url = String::with_capacity(length);
         url.push_str(base);
         put_path(&mut url, key);
         url.push_str(query);
@@ -197,12 +187,6 @@ impl Template {
     /// `&X-Amz-Signature=`.
     pub fn query(&self) -> &str {
         &self.url.query
-    }
-}
-
-impl Drop for Template {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.message);
     }
 }
 
