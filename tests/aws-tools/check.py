@@ -16,6 +16,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 import urllib.error
 import urllib.request
@@ -27,7 +29,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from botocore.httpsession import URLLib3Session
 
@@ -311,6 +313,40 @@ def all_is_there_after_kill_9(server):
     assert filecmp.cmp(server.path("large"), server.path("back"), shallow=False)
 
 
+def acknowledged_writes_survive_kill_9_and_torn_ones_leave_nothing(server):
+    acknowledged, lock = {}, threading.Lock()
+
+    def write(writer):
+        for number in range(10_000):
+            key, body = f"crash/{writer}/{number}", os.urandom(200_000)
+            try:
+                etag = server.s3.put_object(Bucket=server.bucket, Key=key, Body=body)["ETag"]
+            except BotoCoreError:
+                return
+            with lock:
+                acknowledged[key] = etag
+
+    writers = [threading.Thread(target=write, args=[writer]) for writer in range(4)]
+    for writer in writers:
+        writer.start()
+    while len(acknowledged) < 40:
+        assert all(writer.is_alive() for writer in writers)
+        time.sleep(0.01)
+    server.kill()
+    for writer in writers:
+        writer.join()
+    server.start()
+    pages = server.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=server.bucket, Prefix="crash/"
+    )
+    listed = {found["Key"]: found["ETag"] for page in pages for found in page["Contents"]}
+    assert acknowledged.items() <= listed.items()
+    assert len(listed) <= len(acknowledged) + len(writers)
+    for key, etag in listed.items():
+        body = server.s3.get_object(Bucket=server.bucket, Key=key)["Body"].read()
+        assert len(body) == 200_000 and etag == f'"{hashlib.md5(body).hexdigest()}"', key
+
+
 CHECKS = [
     cli_copies_a_small_file,
     cli_copies_a_large_file_in_parts,
@@ -326,6 +362,7 @@ CHECKS = [
     boto3_presigns_what_only_the_right_bytes_satisfy,
     boto3_configures_a_bucket,
     all_is_there_after_kill_9,
+    acknowledged_writes_survive_kill_9_and_torn_ones_leave_nothing,
 ]
 
 

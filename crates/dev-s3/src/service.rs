@@ -105,6 +105,13 @@ impl Service {
         if let Ok(id) = HeaderValue::from_str(&format!("DEV{number:013X}")) {
             answer.headers_mut().insert("x-amz-request-id", id);
         }
+        // Where AWS says it to everybody, so that clients can find the region before they can sign.
+        if target.operation == "HeadBucket"
+            && answer.status() != StatusCode::NOT_FOUND
+            && let Ok(region) = HeaderValue::from_str(&shared.region)
+        {
+            answer.headers_mut().insert("x-amz-bucket-region", region);
+        }
         if let (Some(origin), Some(rules)) = (origin, shared.cors(&target))
             && method != Method::OPTIONS
         {

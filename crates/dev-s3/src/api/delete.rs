@@ -23,7 +23,11 @@ pub(super) async fn delete_object(
     check_version(input.version_id.as_deref())?;
     let bucket = api.bucket(&input.bucket)?;
     let condition = condition::of_change(input.if_match.as_ref(), None)?;
-    blocking(move || bucket.delete(&input.key, &condition)).await?;
+    blocking(move || {
+        bucket.delete(&input.key, &condition)?;
+        bucket.settle()
+    })
+    .await?;
     Ok(DeleteObjectOutput::default())
 }
 
@@ -57,6 +61,7 @@ pub(super) async fn delete_objects(
                 }),
             }
         }
+        bucket.settle()?;
         Ok(DeleteObjectsOutput {
             deleted: Some(deleted),
             errors: Some(errors),
@@ -78,7 +83,7 @@ fn delete(bucket: &Bucket, object: ObjectIdentifier) -> Result<(), Error> {
     let if_match = object.e_tag.map(|etag: ETag| ETagCondition::ETag(etag));
     let condition = condition::of_change(if_match.as_ref(), None).map_err(failed)?;
     match bucket.delete(&object.key, &condition) {
-        Ok(_) | Err(store::Error::NoSuchKey) => Ok(()),
+        Ok(()) | Err(store::Error::NoSuchKey) => Ok(()),
         Err(error) => Err(failed(failure(error))),
     }
 }

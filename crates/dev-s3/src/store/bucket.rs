@@ -142,7 +142,8 @@ impl Bucket {
         Ok((Arc::clone(meta), file))
     }
 
-    /// Makes a received body the object at `key`. On return it is durable; on error nothing changed.
+    /// Makes a received body the object at `key`. On return it is durable; what fails before the
+    /// body is in its place changes nothing.
     pub(crate) fn put(
         &self,
         key: &str,
@@ -175,27 +176,28 @@ impl Bucket {
                 .objects
                 .insert(key.as_bytes().to_vec(), Arc::clone(&meta));
         }
-        sync_dir(&self.dir.join(OBJECTS), self.sync)?;
+        self.settle()?;
         Ok(meta)
     }
 
-    /// Removes an object; `false` if there was none.
-    pub(crate) fn delete(&self, key: &str, condition: &Condition) -> Result<bool> {
-        {
-            let mut state = self.state.lock();
-            if state.deleted {
-                return Err(Error::NoSuchBucket);
-            }
-            state.check(key, condition)?;
-            if state.find(key).is_none() {
-                return Ok(false);
-            }
+    /// Removes an object, if there is one. Durable after [`settle`](Self::settle).
+    pub(crate) fn delete(&self, key: &str, condition: &Condition) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return Err(Error::NoSuchBucket);
+        }
+        state.check(key, condition)?;
+        if state.find(key).is_some() {
             let path = self.path(key);
             fs::remove_file(&path).map_err(io("cannot remove the object", &path))?;
             state.objects.remove(key.as_bytes());
         }
-        sync_dir(&self.dir.join(OBJECTS), self.sync)?;
-        Ok(true)
+        Ok(())
+    }
+
+    /// Makes all changes so far survive a loss of power.
+    pub(crate) fn settle(&self) -> Result<()> {
+        sync_dir(&self.dir.join(OBJECTS), self.sync)
     }
 
     /// Up to `limit` objects from a bound on, in the order of the bytes of the keys.

@@ -91,6 +91,12 @@ async fn a_public_bucket_is_read_and_not_written_by_everybody() {
             .elements("Key"),
         ["k"]
     );
+    anonymous("GET", "/nobucket/k")
+        .await
+        .refused(404, "NoSuchBucket");
+    let head = anonymous("HEAD", "/private").await;
+    assert_eq!(head.status, 403);
+    assert_eq!(head.header("x-amz-bucket-region"), Some("us-east-1"));
     for (method, target) in [
         ("PUT", "/public/k"),
         ("DELETE", "/public/k"),

@@ -28,6 +28,11 @@ async fn a_restart_finds_everything_and_sweeps_leftovers() {
         .send("DELETE", "/bucket/gone", &[], &[], b"")
         .await
         .ok();
+    let policy = br#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}}"#;
+    client
+        .send("PUT", "/bucket", &[("policy", "")], &[], policy)
+        .await
+        .ok();
     let uploads = [("uploads", "")];
     let upload = client
         .send("POST", "/bucket/multi", &uploads, &[], b"")
@@ -66,6 +71,11 @@ async fn a_restart_finds_everything_and_sweeps_leftovers() {
         );
     }
     client.get("/bucket/gone").await.refused(404, "NoSuchKey");
+    let kept = client
+        .send("GET", "/bucket", &[("policy", "")], &[], b"")
+        .await
+        .ok();
+    assert_eq!(kept.body, &policy[..]);
     let parts = client
         .send(
             "GET",

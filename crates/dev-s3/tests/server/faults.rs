@@ -106,6 +106,28 @@ async fn connections_end_abruptly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_lets_requests_finish_and_waits_for_no_idle_connection() {
+    let (server, client) = served().await;
+    let idle = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+    let slow = Fault::SlowBody {
+        piece: 1,
+        pause: Duration::from_millis(40),
+    };
+    server.faults().push(Rule::new(slow));
+    let faults = server.faults().clone();
+    let reading = tokio::spawn(async move { get(&client).await });
+    while faults.count("GetObject") == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let (since, addr) = (Instant::now(), server.addr());
+    server.shutdown().await;
+    assert!(since.elapsed() < Duration::from_secs(4));
+    assert_eq!(reading.await.unwrap().unwrap().text(), "0123456789");
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+    drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_wrong_slow_or_never_end() {
     let (server, client) = served().await;
     server.faults().push(Rule::new(Fault::CorruptBody).once());

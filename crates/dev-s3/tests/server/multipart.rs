@@ -84,6 +84,27 @@ async fn parts_become_one_object_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_part_is_copied_from_a_range_of_an_object() {
+    let server = DevS3::temporary().await.unwrap();
+    let client = Client::of(&server);
+    client.put("/bucket/source", &[], b"0123456789").await.ok();
+    let id = start(&client).await;
+    let query = [("partNumber", "1"), ("uploadId", id.as_str())];
+    let copy = async |range: &str| {
+        let headers = [
+            ("x-amz-copy-source", "bucket/source"),
+            ("x-amz-copy-source-range", range),
+        ];
+        client.send("PUT", "/bucket/k", &query, &headers, b"").await
+    };
+    copy("bytes=10-12").await.refused(400, "InvalidArgument");
+    let copied = copy("bytes=2-4").await.ok();
+    let etag = &copied.elements("ETag")[0].replace("&quot;", "\"");
+    complete(&client, &id, &[(1, etag)]).await.ok();
+    assert_eq!(client.get("/bucket/k").await.ok().text(), "234");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_aborted_upload_leaves_nothing() {
     let server = DevS3::temporary().await.unwrap();
     let client = Client::of(&server);
