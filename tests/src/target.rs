@@ -83,11 +83,6 @@ impl Target {
 
     /// The store's URL, with this test's prefix.
     pub fn store(&self) -> String {
-        self.store_with("")
-    }
-
-    /// The store's URL with more parameters, as `&layout=…`.
-    pub fn store_with(&self, parameters: &str) -> String {
         let Self {
             endpoint,
             region,
@@ -95,7 +90,7 @@ impl Target {
             prefix,
             ..
         } = self;
-        format!("s3://{bucket}/{prefix}?endpoint={endpoint}&region={region}&style=path{parameters}")
+        format!("s3://{bucket}/{prefix}?endpoint={endpoint}&region={region}&style=path")
     }
 
     /// The binary with this store and these keys.
