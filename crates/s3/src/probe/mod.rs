@@ -70,7 +70,8 @@ impl Probe {
     /// one folder of its own under the store's prefix, and is removed in the end.
     ///
     /// It goes on to its end, and so to its cleaning up, even when the future is dropped. Needs a
-    /// tokio runtime.
+    /// tokio runtime. In a versioned bucket the old versions of what it wrote stay until a
+    /// lifecycle rule expires them.
     ///
     /// With credentials that may not write it reports what can be seen without writing; no seal
     /// then, since nothing proves one.
@@ -171,8 +172,19 @@ async fn probe(client: S3Client) -> Result<Probe> {
     let signer = client.signer().await?.unwrap_or(signer);
     let raw = Raw::new(client.clone(), signer, folder);
     raw.touch(&key);
-    let probe = Box::pin(look(&raw, &key, &body)).await;
-    clean(&raw, &sweep_prefix).await;
+    let mut probe = Box::pin(look(&raw, &key, &body)).await;
+    let left = clean(&raw, &sweep_prefix).await;
+    if left > 0 {
+        let finding = format!("{left} objects of this probe could not be removed");
+        let row = Check::new(
+            "clean-up",
+            "Removal of what was written",
+            Verdict::Warn,
+            finding,
+        );
+        let advice = format!("delete what lies under {:?}", raw.folder);
+        probe.rows.push(row.advise(advice));
+    }
     Ok(probe)
 }
 
@@ -248,8 +260,8 @@ async fn read_only(client: &S3Client, why: &str) -> Result<Probe> {
     })
 }
 
-/// Removes what this probe wrote, and what earlier ones left behind.
-async fn clean(raw: &Raw, sweep_prefix: &str) {
+/// Removes what this probe wrote, and what earlier ones left behind; how many deletes failed.
+async fn clean(raw: &Raw, sweep_prefix: &str) -> usize {
     let mut keys = raw.touched();
     let mut token: Option<String> = None;
     loop {
@@ -272,10 +284,10 @@ async fn clean(raw: &Raw, sweep_prefix: &str) {
     }
     keys.sort();
     keys.dedup();
-    let deletes = futures::stream::iter(keys).map(|key| async move {
-        if let Err(error) = raw.client.delete_object(&key).await {
-            tracing::warn!(key, %error, "the probe could not remove what it wrote");
-        }
-    });
-    deletes.buffer_unordered(8).collect::<()>().await;
+    futures::stream::iter(keys)
+        .map(|key| async move { raw.client.delete_object(&key).await })
+        .buffer_unordered(8)
+        .filter(|deleted| std::future::ready(deleted.is_err()))
+        .count()
+        .await
 }
