@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::config::{S3Config, Timeouts};
 use crate::credentials::{self, CredentialsProvider, Issued};
-use crate::failure::{Cause, Failed, Refusal, is_success};
+use crate::failure::{Cause, Failed, Refusal, is_success, not_a_web_page, unfit};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::operation::Call;
 use crate::place::Place;
@@ -163,13 +163,15 @@ impl S3Client {
                 time: self.now(),
             };
             let cause = match self.attempt(&call, deadline, fresh, &mut used).await {
-                Ok(answer) if is_success(answer.status()) => match accept(answer) {
-                    Ok(value) => {
-                        attempts.succeeded();
-                        return Ok(value);
+                Ok(answer) if is_success(answer.status()) => {
+                    match not_a_web_page(&answer).and_then(|()| accept(answer)) {
+                        Ok(value) => {
+                            attempts.succeeded();
+                            return Ok(value);
+                        }
+                        Err(cause) => cause,
                     }
-                    Err(cause) => cause,
-                },
+                }
                 Ok(answer) => Cause::Refused(Box::new(Refusal::new(&call.method, &answer))),
                 Err(cause) => cause,
             };
@@ -278,7 +280,12 @@ impl S3Client {
             status = answer.map(|(status, _)| status.as_u16()),
             "request"
         );
-        result.map_err(Cause::Transport)
+        result.map_err(|error| match error {
+            TransportError::TooLarge { .. } if !call.may_be_larger => {
+                unfit("more than was asked for")
+            }
+            error => Cause::Transport(error),
+        })
     }
 
     /// The HTTP request of a call: signed, in origin form.

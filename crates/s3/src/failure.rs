@@ -327,7 +327,7 @@ fn meaning(refusal: &Refusal) -> (fn(Box<Report>) -> Error, &'static str) {
             Error::Invalid,
             "the bucket is in another region or at another endpoint; set region and endpoint to it",
         ),
-        (401 | 403, _) => (
+        (401 | 403, _) | (_, "AccessDenied" | "AllAccessDisabled") => (
             Error::Denied,
             "the server refuses access; check the credentials and their permissions",
         ),
@@ -369,9 +369,23 @@ fn retry_after(text: &str) -> Option<Duration> {
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Whether an answer to a request for XML is XML of S3: a captive portal answers with a web page.
+/// An answer that claims success and is not what was asked for.
 pub(crate) fn unfit(what: impl Into<Cow<'static, str>>) -> Cause {
     Cause::Unfit(what.into())
+}
+
+/// Refuses what surely does not come from S3: the sign-in page of a network, which answers for
+/// every host and every request. S3's own answers have headers that no such page has.
+pub(crate) fn not_a_web_page<B>(answer: &Response<B>) -> Result<(), Cause> {
+    let headers = answer.headers();
+    let is_page = text(headers, "content-type").is_some_and(|kind| {
+        let kind = kind.trim_start().as_bytes();
+        kind.len() >= 9 && kind[..9].eq_ignore_ascii_case(b"text/html")
+    });
+    if is_page && !headers.contains_key("etag") && !headers.contains_key("x-amz-request-id") {
+        return Err(unfit("a web page in place of S3's answer"));
+    }
+    Ok(())
 }
 
 /// Refuses an error in an answer that claims success.

@@ -197,16 +197,16 @@ mod tests {
     use super::*;
 
     fn policy() -> Retry {
-        let mut policy = Retry::default();
-        policy.max_attempts = 4;
-        policy.min_delay = Duration::from_millis(100);
-        policy.max_delay = Duration::from_secs(15);
-        policy.budget = 50;
-        policy
+        Retry {
+            max_attempts: 4,
+            min_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(15),
+            budget: 50,
+        }
     }
 
     fn far() -> Instant {
-        Instant::now() + Duration::from_secs(3600)
+        Instant::now() + Duration::from_hours(1)
     }
 
     #[test]

@@ -5,7 +5,8 @@ use cidbucket_sigv4::encode_path;
 
 use super::{Call, Operation};
 use crate::S3Client;
-use crate::failure::no_error_within;
+use crate::failure::{no_error_within, unfit};
+use crate::xml::parse_copy_result;
 
 /// A copy within the bucket.
 #[derive(Debug, Clone)]
@@ -42,7 +43,12 @@ impl S3Client {
             ..Call::new(Operation::CopyObject, key)
         };
         // The answer begins before the copy is done, so its failure comes in a 200.
-        let copied = self.call(call, |answer| no_error_within(&answer)).await;
+        let copied = self
+            .call(call, |answer| {
+                no_error_within(&answer)?;
+                parse_copy_result(answer.body()).map_err(|error| unfit(error.to_string()))
+            })
+            .await;
         Ok(self.present(copied).await?.is_some())
     }
 }

@@ -82,6 +82,7 @@ impl S3Client {
         let call = Call {
             headers: header.as_slice(),
             max_body: options.max_size,
+            may_be_larger: range.is_none(),
             ..Call::new(Operation::GetObject, key)
         };
         let found = self
@@ -110,6 +111,7 @@ impl S3Client {
     ) -> Result<Option<Bytes>> {
         let call = Call {
             max_body: max_size,
+            may_be_larger: true,
             fresh,
             ..Call::new(Operation::GetObject, key)
         };
@@ -145,7 +147,6 @@ fn whole(answer: &Response<Bytes>) -> Result<u64, Cause> {
     if answer.status() != StatusCode::OK || answer.headers().contains_key("content-range") {
         return Err(unfit("a part of the object, which was asked for whole"));
     }
-    looks_like_an_object(answer)?;
     Ok(answer.body().len() as u64)
 }
 
@@ -166,21 +167,6 @@ fn part(answer: &Response<Bytes>, range: &Range<u64>) -> Result<u64, Cause> {
     }
 }
 
-/// Refuses what is surely no object of ours: a sign-in page that answers for every host. S3
-/// answers with headers that no such page has.
-fn looks_like_an_object(answer: &Response<Bytes>) -> Result<(), Cause> {
-    let headers = answer.headers();
-    let is_page = text(headers, "content-type").is_some_and(|kind| {
-        kind.trim_start()
-            .to_ascii_lowercase()
-            .starts_with("text/html")
-    });
-    if is_page && !headers.contains_key("etag") && !headers.contains_key("x-amz-request-id") {
-        return Err(unfit("a web page in place of the object"));
-    }
-    Ok(())
-}
-
 /// Reads `bytes FIRST-LAST/SIZE` (RFC 9110 §14.4) as a half-open range and the size.
 pub(crate) fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
     let number = |text: &str| {
@@ -190,7 +176,7 @@ pub(crate) fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
     let (range, size) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, size) = (number(first)?, number(last)?, number(size)?);
-    (first <= last && last < size).then_some((first..last + 1, size))
+    (first <= last && last < size).then(|| (first..last + 1, size))
 }
 
 #[cfg(test)]

@@ -129,6 +129,8 @@ pub(crate) struct Call<'a> {
     pub(crate) payload: Payload,
     /// Largest body of the answer, in bytes.
     pub(crate) max_body: usize,
+    /// Whether an answer above `max_body` is right, but too large for us. Otherwise it is wrong.
+    pub(crate) may_be_larger: bool,
     /// Whether carrying it out twice does no more than once.
     pub(crate) idempotent: bool,
     /// Whether already the first attempt takes a new connection.
@@ -146,6 +148,7 @@ impl<'a> Call<'a> {
             body: Bytes::new(),
             payload: Payload::Empty,
             max_body: MAX_XML,
+            may_be_larger: false,
             idempotent: true,
             fresh: false,
         }

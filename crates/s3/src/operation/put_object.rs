@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use super::{Call, Operation};
 use crate::S3Client;
 use crate::config::Encryption;
-use crate::failure::text;
+use crate::failure::{text, unfit};
 use crate::operation::MAX_XML;
 
 /// An object to write.
@@ -59,7 +59,7 @@ pub enum Put {
     /// It was written.
     Written {
         /// The entity tag, with its quotes.
-        etag: Option<String>,
+        etag: String,
     },
     /// There was such a key already, and [`PutObject::if_absent`] was set.
     Exists,
@@ -117,8 +117,11 @@ impl S3Client {
         let written = self
             .call(call, |answer| {
                 crate::failure::no_error_within(&answer)?;
+                // Whatever answers without one has stored nothing.
+                let etag = text(answer.headers(), "etag")
+                    .ok_or_else(|| unfit("a put acknowledged without an ETag"))?;
                 Ok(Put::Written {
-                    etag: text(answer.headers(), "etag").map(str::to_owned),
+                    etag: etag.to_owned(),
                 })
             })
             .await;

@@ -3,6 +3,7 @@
 //! Every parser is a pure function over bytes. No document type, no entity but the five of XML
 //! itself, bounded depth and count: a hostile answer costs no more than its own size.
 
+mod copy;
 mod cors;
 mod delete;
 mod error;
@@ -15,6 +16,7 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
+pub use copy::parse_copy_result;
 pub use cors::{CorsRule, parse_cors, write_cors};
 pub use delete::{DeleteFailure, DeleteResult, parse_delete_result, write_delete};
 pub use error::{ErrorBody, parse_error};
