@@ -51,3 +51,26 @@ pub async fn run<A: Into<OsString> + Clone>(
         Err(code) => code,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::Captured;
+
+    #[tokio::test]
+    async fn a_run_needs_nothing_of_the_process() {
+        let captured = Captured::default();
+        let env = Env::from_iter([("CIDBUCKET_STORE", "memory:")]);
+        let code = run(
+            ["cidbucket", "put"],
+            &env,
+            &mut captured.io("hello world\n"),
+        )
+        .await;
+        assert_eq!((code, captured.stderr().as_str()), (0, ""));
+        assert_eq!(
+            captured.stdout(),
+            "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4\n"
+        );
+    }
+}

@@ -48,3 +48,45 @@ impl fmt::Debug for Io {
             .finish_non_exhaustive()
     }
 }
+
+/// Streams of a test: what is written can be read back.
+#[cfg(test)]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Captured([std::sync::Arc<std::sync::Mutex<Vec<u8>>>; 2]);
+
+#[cfg(test)]
+impl Captured {
+    /// Streams that are no terminals, with bytes on standard input.
+    pub(crate) fn io(&self, stdin: &'static str) -> Io {
+        Io {
+            stdin: Box::new(stdin.as_bytes()),
+            stdout: Box::new(Pipe(self.0[0].clone())),
+            stderr: Box::new(Pipe(self.0[1].clone())),
+            stdout_is_terminal: false,
+            columns: None,
+            stderr_is_terminal: false,
+        }
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8(self.0[0].lock().unwrap().clone()).unwrap()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8(self.0[1].lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[cfg(test)]
+struct Pipe(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Write for Pipe {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

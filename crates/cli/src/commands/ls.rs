@@ -1,11 +1,11 @@
 //! `cidbucket ls`: every block of the store.
 
-use cidbucket::{Cursor, Listed};
+use cidbucket::{Cursor, Listed, Listing};
 use futures::FutureExt;
 use futures::stream::StreamExt;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome, Stop};
+use crate::failure::{Outcome, Stop};
 use crate::interrupt::interrupted;
 use crate::quantity;
 use crate::session::Session;
@@ -32,9 +32,13 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
     let store = session.store().await?;
-    let mut listing = store.list(args.after.map_or_else(Cursor::start, Cursor::new));
+    let from = args.after.map_or_else(Cursor::start, Cursor::new);
+    show_all(store.list(from), args.long, session).await
+}
+
+async fn show_all(mut listing: Listing<'_>, long: bool, session: &mut Session<'_>) -> Outcome {
     let mut interrupted = Box::pin(interrupted());
-    let outcome = loop {
+    let outcome: Outcome = loop {
         let next = if let Some(next) = listing.next().now_or_never() {
             next
         } else {
@@ -46,11 +50,8 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
             }
         };
         match next {
-            Some(Ok(block)) => show(session, &block, args.long)?,
-            Some(Err(error)) => {
-                session.report(&Failure::from(error));
-                break Err(Stop::Code(0));
-            }
+            Some(Ok(block)) => show(session, &block, long)?,
+            Some(Err(error)) => break Err(error.into()),
             None => break Ok(()),
         }
     };
@@ -66,17 +67,12 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
         ));
     }
     if outcome.is_err() && !listing.cursor().is_start() {
-        let cursor = listing.cursor().to_string();
+        let cursor = quote(listing.cursor().as_str());
         session.note(format_args!(
-            "note: to go on, ls --after {}",
-            quote(&cursor)
+            "note: to go on from here: ls --after {cursor}"
         ));
     }
-    match outcome {
-        // Reported above; its own exit code stands.
-        Err(Stop::Code(0)) => Ok(()),
-        outcome => outcome,
-    }
+    outcome
 }
 
 fn show(session: &mut Session<'_>, block: &Listed, long: bool) -> Outcome {
@@ -92,5 +88,52 @@ fn show(session: &mut Session<'_>, block: &Listed, long: bool) -> Outcome {
         session.line(format_args!("{} {:>8} {modified}", block.cid, block.size))
     } else {
         session.line(block.cid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cidbucket::{Block, Error, Page, Report};
+    use futures::stream;
+
+    use super::*;
+    use crate::session::Env;
+    use crate::streams::Captured;
+
+    #[tokio::test]
+    async fn a_listing_that_fails_says_where_to_go_on() {
+        let page = |text: &'static str, cursor: &str| Page {
+            blocks: vec![Listed {
+                cid: *Block::raw(text).cid(),
+                size: text.len() as u64,
+                modified: None,
+            }],
+            foreign: 1,
+            cursor: Cursor::new(cursor),
+        };
+        let error = Error::Unavailable(Report::new("ListObjectsV2", "gone").into());
+        let pages = stream::iter([Ok(page("a", "one")), Ok(page("b", "it's two")), Err(error)]);
+        let listing = Listing::new(Cursor::start(), pages);
+
+        let captured = Captured::default();
+        let (mut io, env) = (captured.io(""), Env::default());
+        let args = ["cidbucket", "--store", "memory:", "ls"].map(Into::into);
+        let (mut session, _) = Session::start(&args, &env, &mut io).unwrap();
+        let outcome = show_all(listing, true, &mut session).await;
+        assert_eq!(session.end(outcome), 6);
+        assert_eq!(captured.stdout().lines().count(), 2);
+        assert!(
+            captured.stdout().ends_with("       1 -\n"),
+            "{}",
+            captured.stdout()
+        );
+        assert_eq!(
+            captured.stderr().lines().take(3).collect::<Vec<_>>(),
+            [
+                "note: 2 keys are no blocks of this store's layout, left out",
+                r"note: to go on from here: ls --after 'it'\''s two'",
+                "error: unavailable: ListObjectsV2: gone",
+            ]
+        );
     }
 }
