@@ -213,25 +213,49 @@ pub(super) async fn delete(raw: &Raw) -> Check {
 /// How long a small read takes.
 pub(super) async fn latency(raw: &Raw, key: &str) -> (Option<Duration>, Check) {
     let row = |verdict, finding| Check::new("latency", "Latency of a read", verdict, finding);
-    let mut times = Vec::new();
-    for _ in 0..7 {
-        let start = Instant::now();
-        match raw.ask(&Ask::get(key)).await {
-            Ok(_) => times.push(start.elapsed()),
-            Err(error) => return (None, row(Verdict::Unknown, error.to_string())),
+    let (reads, heads) = match (
+        times(raw, key, Method::GET, 7).await,
+        times(raw, key, Method::HEAD, 3).await,
+    ) {
+        (Ok(reads), Ok(heads)) => (reads, heads),
+        (Err(error), _) | (_, Err(error)) => {
+            return (None, row(Verdict::Unknown, error.to_string()));
         }
-    }
-    times.sort();
-    let median = times[times.len() / 2];
-    let worst = times[times.len() - 1];
+    };
+    let (median, worst) = (reads[reads.len() / 2], reads[reads.len() - 1]);
     let finding = format!(
         "median {median:.1?}, slowest {worst:.1?} of {}",
-        times.len()
+        reads.len()
     );
-    let row = if median < Duration::from_millis(500) {
+    let row = if DELAYED_ACK.contains(&median.saturating_sub(heads[heads.len() / 2])) {
+        row(Verdict::Warn, finding).advise(
+            "every body comes 40 ms late: the server waits for an acknowledgement that this \
+             machine delays. Set TCP_NODELAY there (Ceph: tcp_nodelay=1 in rgw frontends)",
+        )
+    } else if median < Duration::from_millis(500) {
         row(Verdict::Ok, finding)
     } else {
         row(Verdict::Warn, finding).advise("use a bucket nearer to this machine, or a cache")
     };
     (Some(median), row)
+}
+
+/// By how much a body is late where Nagle's algorithm at the server meets Linux's delayed
+/// acknowledgements: the server sends the head and then waits before it sends the body.
+const DELAYED_ACK: std::ops::Range<Duration> = Duration::from_millis(35)..Duration::from_millis(60);
+
+/// Times of some requests, in ascending order, on a connection that is kept alive.
+async fn times(raw: &Raw, key: &str, method: Method, count: usize) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let start = Instant::now();
+        let ask = Ask {
+            method: method.clone(),
+            ..Ask::get(key)
+        };
+        raw.ask(&ask).await?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    Ok(times)
 }
