@@ -1,7 +1,7 @@
 //! HTTP/1.1 over TCP and TLS: connections, their pool, and the limits on time and size.
 //!
 //! Nothing in here knows S3. One call is one attempt: sorting failures and trying again is
-//! [`crate::retry`]'s part. The exception is a kept-alive connection found closed before anything
+//! `retry`'s part. The exception is a kept-alive connection found closed before anything
 //! of the request was written, which is replaced on the spot.
 
 mod body;
