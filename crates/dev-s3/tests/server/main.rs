@@ -8,6 +8,7 @@ mod durability;
 mod faults;
 mod integrity;
 mod listing;
+mod logs;
 mod multipart;
 mod objects;
 mod presigned;
