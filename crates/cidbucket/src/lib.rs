@@ -39,6 +39,11 @@
 mod granter;
 mod location;
 
+/// So that the README's example is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
 pub use cidbucket_blockstore::{
     Block, Blockstore, BoxStream, Bytes, Cid, Cursor, DEFAULT_MAX_BLOCK, Error, Hash, Limits,
     Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, raw_cid,

@@ -271,8 +271,8 @@ fn log_to_stderr(verbose: u8, quiet: bool, env: &Env) -> Result<(), Failure> {
         None => EnvFilter::new(match (quiet, verbose) {
             (true, _) => "off",
             (false, 0) => "warn",
-            (false, 1) => "info",
-            (false, 2) => "debug",
+            (false, 1) => "warn,cidbucket=debug",
+            (false, 2) => "info,cidbucket=trace",
             (false, _) => "trace",
         }),
     };

@@ -195,6 +195,36 @@ fn presigned_requests_have_their_formats() {
 }
 
 #[test]
+fn a_bucket_in_the_configuration_file() {
+    let home = Room::new();
+    let server = DevServer::start(&home);
+    let room = Room::new()
+        .env("AWS_ACCESS_KEY_ID", server.text("access_key"))
+        .env("AWS_SECRET_ACCESS_KEY", server.text("secret_key"));
+    let settings = |more: &str| {
+        format!(
+            "store = \"dev\"\n[stores.dev]\nurl = \"s3://{}/some/prefix\"\n\
+             endpoint = \"{}\"\nregion = \"{}\"\nconditional = true\n{more}",
+            server.text("bucket"),
+            server.text("endpoint"),
+            server.text("region"),
+        )
+    };
+    room.file(".config/cidbucket/config.toml", settings(""));
+    let cid = room.run_with(["put"], "hello\n").ok().lines().remove(0);
+    let url = room.run(["presign", "get", &cid]).ok().out();
+    assert!(url.contains("/some/prefix/CIQ"), "{url}");
+    // Again: what is there counts as put.
+    room.run_with(["put"], "hello\n").ok();
+    room.file(
+        ".config/cidbucket/config.toml",
+        settings("condition = true\n"),
+    );
+    let unknown = room.run(["ls"]).code(2);
+    assert!(unknown.err().contains("\"condition\""), "{}", unknown.err());
+}
+
+#[test]
 fn the_seal_is_found_out_and_kept() {
     let home = Room::new();
     let server = DevServer::start(&home);
