@@ -1,13 +1,14 @@
 //! Step 4, the other way: the signature in the query of a URL.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
-use crate::encode::{encoded_bound, put_component, put_path, sorted_query};
+use crate::encode::{Sink, path_bound, put_component, put_path, sorted_query};
 use crate::sha256::{Canonical, hex};
 use crate::signer::Signer;
 use crate::string_to_sign::{ALGORITHM, Moment, TERMINATOR};
@@ -52,19 +53,13 @@ impl Signer {
         parts.put_query(&mut url, request.query);
 
         let mut canonical = Canonical::new();
-        for piece in [
-            request.method,
-            "\n",
-            &url[path..query - 1],
-            "\n",
-            &url[query..],
-            "\n",
-        ] {
-            canonical.update(piece.as_bytes());
+        for piece in [request.method, &url[path..query - 1], &url[query..]] {
+            canonical.put(piece);
+            canonical.put_byte(b'\n');
         }
         let payload = presign.payload.line();
         put_headers_and_payload(&mut canonical, &parts.headers, payload.as_str());
-        let signature = parts.moment.sign(canonical);
+        let signature = parts.moment.sign(&mut canonical);
         url.push_str(SIGNATURE);
         put_hex(&mut url, &signature);
         Ok(url)
@@ -82,7 +77,7 @@ pub(crate) fn put_hex(out: &mut String, signature: &[u8; 32]) {
 pub(crate) struct Parts<'a> {
     signer: &'a Signer,
     pub(crate) headers: CanonicalHeaders<'a>,
-    pub(crate) moment: Moment,
+    pub(crate) moment: Arc<Moment>,
     scheme: &'a str,
     host: &'a str,
     expires: u32,
@@ -90,6 +85,7 @@ pub(crate) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// `more` are headers that are signed besides the request's own.
+    #[inline]
     pub(crate) fn new(
         signer: &'a Signer,
         request: &Request<'a>,
@@ -127,7 +123,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn url_length(&self, request: &Request<'_>) -> usize {
         // Of fixed length: `https://?`, date, time, expiry, names of parameters, signature.
         150 + self.host.len()
-            + encoded_bound(request.path)
+            + path_bound(request.path)
             + self.signer.parameters().len()
             + self.headers.names_length()
     }

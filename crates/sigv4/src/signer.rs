@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
@@ -134,13 +135,13 @@ impl Signer {
 
         let mut canonical = Canonical::new();
         canonical.put(request.method);
-        canonical.put("\n");
+        canonical.put_byte(b'\n');
         put_path(&mut canonical, request.path);
-        canonical.put("\n");
+        canonical.put_byte(b'\n');
         put_query(&mut canonical, request.query);
-        canonical.put("\n");
+        canonical.put_byte(b'\n');
         put_headers_and_payload(&mut canonical, &headers, payload);
-        let signature = moment.sign(canonical);
+        let signature = moment.sign(&mut canonical);
 
         let mut text = String::with_capacity(
             own.iter().map(|(_, value)| value.len()).sum::<usize>()
@@ -175,7 +176,7 @@ impl Signer {
     }
 
     #[inline]
-    pub(crate) fn moment(&self, now: Timestamp) -> Moment {
+    pub(crate) fn moment(&self, now: Timestamp) -> Arc<Moment> {
         self.keys.moment(now, &self.region, &self.service, |date| {
             let secret = self.credentials.secret_access_key();
             derive(secret, date, &self.region, &self.service)

@@ -1,6 +1,6 @@
 //! Step 3: the signing key, derived once a day from the secret.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use zeroize::{Zeroize, Zeroizing};
@@ -36,11 +36,11 @@ fn mac(key: &[u8], data: &str) -> [u8; 32] {
 /// threads whose clocks differ, or with a skew corrected) do not push each other's key out. Of the
 /// last second, the beginning of the string to sign is kept as well.
 ///
-/// Readers share the locks, and hold them for the copying of a few hundred bytes.
+/// Readers share the locks, and hold them for the copying of a key or a pointer.
 #[derive(Default)]
 pub(crate) struct KeyCache {
     days: [RwLock<Option<(u64, HmacKey)>>; 2],
-    last: RwLock<Option<(Timestamp, Moment)>>,
+    last: RwLock<Option<(Timestamp, Arc<Moment>)>>,
 }
 
 impl KeyCache {
@@ -52,7 +52,7 @@ impl KeyCache {
         region: &str,
         service: &str,
         derive: impl FnOnce(&str) -> HmacKey,
-    ) -> Moment {
+    ) -> Arc<Moment> {
         // A panic cannot leave an entry half-written, so a poisoned lock is as good as any.
         if let Some((cached, moment)) = &*self.last.read().unwrap_or_else(PoisonError::into_inner)
             && *cached == now
@@ -61,7 +61,7 @@ impl KeyCache {
         }
         let stamp = now.stamp();
         let key = self.key(now.day(), || derive(stamp.date()));
-        let moment = Moment::new(key, stamp, region, service);
+        let moment = Arc::new(Moment::new(key, stamp, region, service));
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some((now, moment.clone()));
         moment
     }
@@ -100,7 +100,7 @@ mod tests {
             0x03, 0x57, 0x1b, 0x55, 0xcc, 0x28, 0x42, 0x4d, 0x1a, 0x5e, 0x86, 0xda, 0x6e, 0xd3,
             0xc1, 0x54, 0xa4, 0xb9,
         ];
-        let sign = |key: &HmacKey| hex(&key.finish(key.message()));
+        let sign = |key: &HmacKey| hex(&key.finish(&mut key.message()));
         assert_eq!(sign(&key), sign(&HmacKey::new(&expected)));
     }
 
@@ -115,9 +115,11 @@ mod tests {
                 derived.set(derived.get() + 1);
                 key_of(date)
             };
-            let signature = cache.moment(now, "r", "s", derive).sign(Canonical::new());
+            let signature = cache
+                .moment(now, "r", "s", derive)
+                .sign(&mut Canonical::new());
             let fresh = Moment::new(key_of(&now.date()), now.stamp(), "r", "s");
-            assert_eq!(signature, fresh.sign(Canonical::new()), "{now}");
+            assert_eq!(signature, fresh.sign(&mut Canonical::new()), "{now}");
         };
         let (before, after) = (86_399, 86_400);
         for _ in 0..3 {

@@ -24,7 +24,6 @@ pub(crate) fn put_scope(out: &mut impl Sink, stamp: Stamp, region: &str, service
 
 /// What all signatures of one second share: the key, and the string to sign up to the hash of the
 /// canonical request. Wiped on drop.
-#[derive(Clone)]
 pub(crate) struct Moment {
     pub(crate) stamp: Stamp,
     key: HmacKey,
@@ -35,11 +34,11 @@ impl Moment {
     pub(crate) fn new(key: HmacKey, stamp: Stamp, region: &str, service: &str) -> Self {
         let mut message = key.message();
         message.put(ALGORITHM);
-        message.put("\n");
+        message.put_byte(b'\n');
         message.put(stamp.as_str());
-        message.put("\n");
+        message.put_byte(b'\n');
         put_scope(&mut message, stamp, region, service);
-        message.put("\n");
+        message.put_byte(b'\n');
         message.settle();
         Self {
             stamp,
@@ -50,10 +49,10 @@ impl Moment {
 
     /// Ends the string to sign with the canonical request's hash: this is the signature.
     #[inline]
-    pub(crate) fn sign(&self, canonical_request: Canonical) -> [u8; 32] {
+    pub(crate) fn sign(&self, canonical_request: &mut Canonical) -> [u8; 32] {
         let mut message = self.message.clone();
         message.update(&hex(&canonical_request.finish()));
-        self.key.finish(message)
+        self.key.finish(&mut message)
     }
 }
 

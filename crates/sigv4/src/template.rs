@@ -4,9 +4,10 @@
 //! cannot be avoided, and no allocation.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::canonical_request::{Request, check_name, check_value, put_name, put_value};
-use crate::encode::{Sink, encoded_bound, put_path};
+use crate::encode::{Sink, path_bound, put_path};
 use crate::presign::{Parts, Presign, SIGNATURE, put_hex};
 use crate::sha256::Canonical;
 use crate::signer::Signer;
@@ -30,7 +31,7 @@ pub struct Template {
     slots: Vec<(usize, usize)>,
     /// The varying headers' names, for errors.
     varying: Vec<String>,
-    moment: Moment,
+    moment: Arc<Moment>,
     /// The URL before and after the key.
     url: UrlParts,
 }
@@ -85,7 +86,7 @@ impl Signer {
 
         let mut canonical = Canonical::new();
         canonical.put(request.method);
-        canonical.put("\n");
+        canonical.put_byte(b'\n');
         canonical.put(&base[path..]);
 
         let mut rest = format!("\n{}\n", &query[1..]);
@@ -155,7 +156,7 @@ impl Template {
             start = end;
         }
         canonical.put(&self.rest[start..]);
-        Ok(self.moment.sign(canonical))
+        Ok(self.moment.sign(&mut canonical))
     }
 
     /// The whole URL for `key`: one allocation.
@@ -169,7 +170,7 @@ impl Template {
     /// The whole URL for `key` from its signature.
     pub fn assemble(&self, key: &str, signature: &[u8; 32]) -> String {
         let UrlParts { base, query } = &self.url;
-        let length = base.len() + encoded_bound(key) + query.len() + 64;
+        let length = base.len() + path_bound(key) + query.len() + 64;
         let mut url = String::with_capacity(length);
         url.push_str(base);
         put_path(&mut url, key);
