@@ -11,8 +11,9 @@ use std::time::Duration;
 use cidbucket_blockstore::{Block, Blockstore, BoxStream, Cursor};
 use cidbucket_layout::{Keys, Layout, Prefix};
 use cidbucket_presign::{Bucket, Style};
-use cidbucket_s3::{CredentialsSource, GetObject, ListObjectsV2, S3Blockstore, S3Client, S3Config};
+use cidbucket_s3::{CredentialsSource, GetObject, ListObjectsV2, S3Blockstore, S3Config};
 use libfuzzer_sys::fuzz_target;
+use tokio::runtime::Runtime;
 
 /// What the server answers to every request.
 static ANSWER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -29,20 +30,27 @@ static ADDRESS: LazyLock<String> = LazyLock::new(|| {
     format!("http://{address}")
 });
 
+/// One for all inputs: a client reads the system's certificates, which takes its time.
+static STORE: LazyLock<S3Blockstore> =
+    LazyLock::new(|| S3Blockstore::new(config()).expect("a valid configuration"));
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+});
+
 fuzz_target!(|input: &[u8]| {
     let Some((&operation, bytes)) = input.split_first() else {
         return;
     };
     *ANSWER.lock().unwrap() = bytes.to_vec();
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(ask(operation));
+    RUNTIME.block_on(ask(operation));
 });
 
 async fn ask(operation: u8) {
-    let client = S3Client::new(config()).expect("a valid configuration");
+    let (client, store) = (STORE.client(), &*STORE);
     match operation % 7 {
         0 => {
             if let Ok(Some(got)) = client.get_object("key", &GetObject::whole(1000)).await {
@@ -74,13 +82,11 @@ async fn ask(operation: u8) {
         }
         5 => {
             let block = Block::raw(&b"0123456789"[..]);
-            let store = S3Blockstore::with_client(client);
             if let Ok(Some(got)) = store.get(block.cid()).await {
                 assert_eq!(got, block);
             }
         }
         _ => {
-            let store = S3Blockstore::with_client(client);
             let mut listing = store.list(Cursor::start()).into_pages();
             // The same page for ever, if the server says so: that must be found out.
             for _ in 0..50 {
