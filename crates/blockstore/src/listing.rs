@@ -104,7 +104,8 @@ impl<'a> Listing<'a> {
         self.foreign
     }
 
-    /// The pages themselves, for callers that save the cursor as they go.
+    /// The pages themselves, for callers that save the cursor as they go. What is left of a page of
+    /// which blocks were taken already does not come again.
     pub fn into_pages(self) -> BoxStream<'a, Result<Page>> {
         self.pages
     }

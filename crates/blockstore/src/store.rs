@@ -26,6 +26,7 @@ pub const DEFAULT_CONCURRENCY: usize = 16;
 ///
 /// The batch methods take and give streams, so a batch of any length needs memory only for what is
 /// under way. Each answers once per item, in order, and one item's failure does not stop the rest.
+/// It answers the items it has, without waiting for more of them to come.
 #[async_trait]
 pub trait Blockstore: Debug + Send + Sync {
     /// Reads a block; `None` where it is absent.
