@@ -130,6 +130,8 @@ impl From<Error> for Failure {
         let (exit, hint) = match &error {
             Error::Corrupt(_) => (Exit::Corrupt, None),
             Error::Invalid(_) | Error::TooLarge(_) => (Exit::Usage, None),
+            // Without a status nobody was asked: there were no credentials, or it was a file.
+            Error::Denied(report) if report.status().is_none() => (Exit::Denied, None),
             Error::Denied(_) => (
                 Exit::Denied,
                 Some(

@@ -16,7 +16,7 @@ use crate::failure::Outcome;
 use crate::session::Env;
 
 /// A server that is upgraded may change what it enforces.
-const LIFETIME: Duration = Duration::from_hours(7 * 24);
+const LIFETIME: Duration = Duration::from_hours(6);
 
 /// Seals by the URL of the bucket.
 type Known = BTreeMap<String, Entry>;
@@ -28,15 +28,22 @@ struct Entry {
     probed: u64,
 }
 
+impl Entry {
+    /// Neither too old nor from the future, as after a correction of the clock.
+    fn is_fresh(&self) -> bool {
+        now()
+            .checked_sub(self.probed)
+            .is_some_and(|age| age < LIFETIME.as_secs())
+    }
+}
+
 /// The seal of a bucket: the one kept, or the one that trying finds. A bucket that was found to
 /// enforce none is tried anew each time, since that is what its owner will want to change.
 pub(crate) async fn seal(config: &S3Config, env: &Env, bar: &ProgressBar) -> Outcome<Option<Seal>> {
     let name = config.bucket.to_string();
     if let Some(path) = path(env)
         && let Some(entry) = load(&path).remove(&name)
-        && now()
-            .checked_sub(entry.probed)
-            .is_some_and(|age| age < LIFETIME.as_secs())
+        && entry.is_fresh()
     {
         return Ok(Some(entry.seal));
     }
@@ -51,6 +58,7 @@ pub(crate) async fn seal(config: &S3Config, env: &Env, bar: &ProgressBar) -> Out
 pub(crate) fn keep(env: &Env, config: &S3Config, seal: Option<Seal>) {
     let Some(path) = path(env) else { return };
     let mut known = load(&path);
+    known.retain(|_, entry| entry.is_fresh());
     let name = config.bucket.to_string();
     match seal {
         Some(seal) => {
@@ -122,6 +130,16 @@ mod tests {
         let seals: Vec<_> = load(&path).values().map(|entry| entry.seal).collect();
         assert_eq!(seals, [Seal::Checksum, Seal::PayloadHash]);
         keep(&env, &config("one"), None);
+        assert_eq!(load(&path).len(), 1);
+        // What is old goes, and is not used.
+        fs::write(
+            &path,
+            "{\"https://one/\":{\"seal\":\"checksum\",\"probed\":5}}",
+        )
+        .unwrap();
+        assert_eq!(load(&path).len(), 1);
+        keep(&env, &config("two"), Some(Seal::PayloadHash));
+        assert_eq!(load(&path).values().next().unwrap().seal, Seal::PayloadHash);
         assert_eq!(load(&path).len(), 1);
         // A damaged file is as good as none.
         fs::write(&path, "{").unwrap();

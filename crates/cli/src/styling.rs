@@ -61,3 +61,33 @@ fn color_of(args: &[OsString]) -> Color {
     }
     Color::Auto
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::Captured;
+
+    #[test]
+    fn only_for_a_person_who_wants_it() {
+        let mut io = Captured::default().io("");
+        io.stderr_is_terminal = true;
+        let of = |args: &[&str], env: Env| {
+            let args: Vec<_> = args.iter().map(Into::into).collect();
+            let styling = Styling::new(&args, &env, &io);
+            (styling.results, styling.messages)
+        };
+        let term = || Env::from_iter([("TERM", "xterm")]);
+        assert_eq!(of(&["x"], term()), (false, true));
+        assert_eq!(
+            of(&["x"], Env::from_iter([("NO_COLOR", "1")])),
+            (false, false)
+        );
+        assert_eq!(
+            of(&["x"], Env::from_iter([("TERM", "dumb")])),
+            (false, false)
+        );
+        assert_eq!(of(&["x", "--color", "never"], term()), (false, false));
+        assert_eq!(of(&["x", "--color=always"], term()), (true, true));
+        assert_eq!(of(&["x", "--color", "auto"], term()), (false, true));
+    }
+}

@@ -51,8 +51,8 @@ pub(crate) struct Get {
 /// Sign requests that write blocks, and S3 refuses any other bytes
 ///
 /// The request is bound to the block's SHA-256 and size. How, depends on what this bucket
-/// enforces: that is tried out the first time and kept for a week; --seal skips the trial. The
-/// headers belong to the request, so the usual format is a curl command.
+/// enforces: that is tried out, and kept for six hours; --seal skips the trial. The headers belong
+/// to the request, so the usual format is a curl command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
