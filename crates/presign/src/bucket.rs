@@ -267,9 +267,8 @@ pub(crate) fn is_base(url: &str) -> bool {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     canonical_authority(scheme, authority).is_ok_and(|(host, _)| host == authority)
         && path.ends_with('/')
-        && path
-            .bytes()
-            .all(|b| b == b'/' || b == b'%' || is_unreserved(b))
+        // The colon of Ceph's `tenant:bucket` is all that is ever encoded.
+        && path.replace("%3A", "").bytes().all(|b| b == b'/' || is_unreserved(b))
         && (path == "/" || !has_odd_segment(&path[..path.len() - 1]))
 }
 

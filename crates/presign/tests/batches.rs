@@ -224,6 +224,7 @@ fn members_that_cannot_be_right_are_refused() {
         ("base", json!("https://h/a")),
         ("base", json!("https://user@h/")),
         ("base", json!("https://h/../")),
+        ("base", json!("https://h/%2e%2e/")),
         ("base", json!("https://h//")),
         ("base", json!("https://h/?q/")),
         ("base", json!("https://h/#/")),
