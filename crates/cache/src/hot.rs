@@ -8,15 +8,17 @@
 //! (Yang et al., SOSP 2023); the shares are those that did best on Zipf, scan-mixed and shifting
 //! traces.
 
-use cidbucket_blockstore::{Block, Cid, Multihash};
+use std::collections::HashMap;
+
+use cidbucket_blockstore::{Block, Bytes, Cid, Multihash};
 use lru::LruCache;
 
 use crate::CacheStats;
 use crate::key::BuildAsIs;
 
-/// Bytes a hot block is counted with beside its data: entry, allocations and its share of the
-/// tables.
-pub const ENTRY_OVERHEAD: usize = 320;
+/// Bytes a hot block is counted with beside its data: its places in the table (which is half empty
+/// at worst) and in the list, and the allocator's share.
+pub const ENTRY_OVERHEAD: usize = 448;
 
 /// The small list's share of the bytes is one in so many.
 const SMALL_SHARE: usize = 20;
@@ -24,10 +26,11 @@ const SMALL_SHARE: usize = 20;
 const MAX_USES: u8 = 3;
 
 pub(crate) struct Hot {
-    // Keyed by the hash alone: the block knows its multihash, and two blocks of one hash merely
-    // take each other's place.
-    main: LruCache<u64, Entry, BuildAsIs>,
-    small: LruCache<u64, Entry, BuildAsIs>,
+    // One table without pointers, so that a hit touches few cache lines. Keyed by the hash alone:
+    // the block knows its multihash, and two blocks of one hash merely take each other's place.
+    entries: HashMap<u64, Entry, BuildAsIs>,
+    main: LruCache<u64, (), BuildAsIs>,
+    small: LruCache<u64, (), BuildAsIs>,
     ghosts: LruCache<u64, (), BuildAsIs>,
     main_bytes: usize,
     small_bytes: usize,
@@ -38,11 +41,13 @@ pub(crate) struct Hot {
 struct Entry {
     block: Block,
     uses: u8,
+    in_main: bool,
 }
 
 impl Hot {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
+            entries: HashMap::default(),
             main: LruCache::unbounded_with_hasher(BuildAsIs::default()),
             small: LruCache::unbounded_with_hasher(BuildAsIs::default()),
             ghosts: LruCache::unbounded_with_hasher(BuildAsIs::default()),
@@ -54,66 +59,83 @@ impl Hot {
     }
 
     /// The block under the CID asked for. Counts as a use.
+    #[inline]
     pub(crate) fn get(&mut self, hash: u64, cid: &Cid) -> Option<Block> {
-        let entry = match self.main.peek_mut(&hash) {
-            Some(entry) => entry,
-            None => self.small.peek_mut(&hash)?,
-        };
-        if entry.block.multihash() != cid.hash() {
-            return None;
+        self.used(hash, |block| block.under(cid))
+    }
+
+    /// The block's bytes alone. Counts as a use.
+    #[inline]
+    pub(crate) fn data(&mut self, hash: u64, multihash: &Multihash) -> Option<Bytes> {
+        self.used(hash, |block| {
+            (block.multihash() == multihash).then(|| block.data().clone())
+        })
+    }
+
+    /// What is made of the block with this hash; `None` where it is another one.
+    #[inline]
+    fn used<T>(&mut self, hash: u64, make: impl FnOnce(&Block) -> Option<T>) -> Option<T> {
+        let entry = self.entries.get_mut(&hash)?;
+        let made = make(&entry.block)?;
+        // Not written without need: a clean cache line is cheaper to share and to give up.
+        if entry.uses < MAX_USES {
+            entry.uses += 1;
         }
-        entry.uses = (entry.uses + 1).min(MAX_USES);
         self.counters.hits += 1;
         self.counters.hit_bytes += entry.block.len() as u64;
-        entry.block.clone().with_cid(cid).ok()
+        Some(made)
     }
 
     /// The size of a hot block. No use of it.
     pub(crate) fn size(&self, hash: u64, multihash: &Multihash) -> Option<u64> {
-        let entry = match self.main.peek(&hash) {
-            Some(entry) => entry,
-            None => self.small.peek(&hash)?,
-        };
-        (entry.block.multihash() == multihash).then(|| entry.block.len() as u64)
+        let block = &self.entries.get(&hash)?.block;
+        (block.multihash() == multihash).then(|| block.len() as u64)
     }
 
     /// Takes a block in. The blocks that made room are given back, to be dropped where no lock is
     /// held.
     pub(crate) fn insert(&mut self, hash: u64, block: Block) -> Vec<Block> {
-        let mut gone = Vec::new();
-        if let Some(entry) = self.take(hash) {
-            gone.push(entry.block);
-        }
+        let mut gone: Vec<Block> = self.take(hash).into_iter().collect();
         let weight = weight(&block);
         if weight > self.capacity {
             gone.push(block);
             return gone;
         }
-        let known = self.ghosts.pop(&hash).is_some();
+        // While there is room for all, nothing has to prove itself.
+        let has_room = self.bytes() + weight <= self.capacity;
+        let in_main = self.ghosts.pop(&hash).is_some() || has_room;
         while self.bytes() + weight > self.capacity {
             gone.extend(self.make_room());
         }
-        self.counters.insertions += 1;
-        let entry = Entry { block, uses: 0 };
-        if known {
+        if in_main {
             self.main_bytes += weight;
-            self.main.push(hash, entry);
+            self.main.push(hash, ());
         } else {
             self.small_bytes += weight;
-            self.small.push(hash, entry);
+            self.small.push(hash, ());
         }
+        self.counters.insertions += 1;
+        let uses = 0;
+        self.entries.insert(
+            hash,
+            Entry {
+                block,
+                uses,
+                in_main,
+            },
+        );
         gone
     }
 
     /// Removes a block, as if it had never been there.
     pub(crate) fn remove(&mut self, hash: u64) -> Option<Block> {
         self.ghosts.pop(&hash);
-        self.take(hash).map(|entry| entry.block)
+        self.take(hash)
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
         CacheStats {
-            blocks: (self.main.len() + self.small.len()) as u64,
+            blocks: self.entries.len() as u64,
             bytes: self.bytes() as u64,
             ..self.counters
         }
@@ -123,53 +145,52 @@ impl Hot {
         self.main_bytes + self.small_bytes
     }
 
-    fn take(&mut self, hash: u64) -> Option<Entry> {
-        if let Some(entry) = self.main.pop(&hash) {
-            self.main_bytes -= weight(&entry.block);
-            return Some(entry);
+    fn take(&mut self, hash: u64) -> Option<Block> {
+        let entry = self.entries.remove(&hash)?;
+        let weight = weight(&entry.block);
+        if entry.in_main {
+            self.main.pop(&hash);
+            self.main_bytes -= weight;
+        } else {
+            self.small.pop(&hash);
+            self.small_bytes -= weight;
         }
-        let entry = self.small.pop(&hash)?;
-        self.small_bytes -= weight(&entry.block);
-        Some(entry)
+        Some(entry.block)
     }
 
     /// One step towards less: a block let go, moved to the main list, or taken a use off. Called
     /// while there is a block.
     fn make_room(&mut self) -> Option<Block> {
-        if self.small_bytes > self.capacity / SMALL_SHARE || self.main.is_empty() {
-            let (hash, entry) = self.small.pop_lru()?;
+        let from_small = self.small_bytes > self.capacity / SMALL_SHARE || self.main.is_empty();
+        let list = if from_small { &self.small } else { &self.main };
+        let (&hash, ()) = list.peek_lru()?;
+        let entry = self.entries.get_mut(&hash)?;
+        if entry.uses > 0 && from_small {
+            entry.uses = 0;
+            entry.in_main = true;
             let weight = weight(&entry.block);
             self.small_bytes -= weight;
-            if entry.uses > 0 {
-                self.main_bytes += weight;
-                self.main.push(hash, Entry { uses: 0, ..entry });
-                return None;
-            }
-            self.ghosts.push(hash, ());
-            // Few enough to cost little; many enough to recognise what returns soon.
-            let blocks = self.main.len() + self.small.len();
-            while self.ghosts.len() > blocks / 2 + 16 {
-                self.ghosts.pop_lru();
-            }
-            return Some(self.evicted(entry));
+            self.main_bytes += weight;
+            self.small.pop(&hash);
+            self.main.push(hash, ());
+            return None;
         }
-        let (&hash, _) = self.main.peek_lru()?;
-        if let Some(entry) = self.main.peek_mut(&hash)
-            && entry.uses > 0
-        {
+        if entry.uses > 0 {
             entry.uses -= 1;
             self.main.promote(&hash);
             return None;
         }
-        let (_, entry) = self.main.pop_lru()?;
-        self.main_bytes -= weight(&entry.block);
-        Some(self.evicted(entry))
-    }
-
-    fn evicted(&mut self, entry: Entry) -> Block {
+        if from_small {
+            self.ghosts.push(hash, ());
+            // Few enough to cost little; many enough to recognise what returns soon.
+            while self.ghosts.len() > self.entries.len() / 2 + 16 {
+                self.ghosts.pop_lru();
+            }
+        }
+        let block = self.take(hash)?;
         self.counters.evictions += 1;
-        self.counters.evicted_bytes += entry.block.len() as u64;
-        entry.block
+        self.counters.evicted_bytes += block.len() as u64;
+        Some(block)
     }
 }
 

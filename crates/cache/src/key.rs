@@ -40,6 +40,7 @@ impl Seed {
     }
 
     /// Every byte of the digest counts, 16 at a time.
+    #[inline]
     pub(crate) fn hash(&self, multihash: &Multihash) -> u64 {
         let digest = multihash.digest();
         let mut hash = self.0[2] ^ multihash.code();
@@ -55,6 +56,7 @@ impl Seed {
         hash
     }
 
+    #[inline]
     fn mix(&self, hash: u64, chunk: &[u8; 16]) -> u64 {
         let value = u128::from_le_bytes(*chunk);
         let [low, high] = halves(value);

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cidbucket_blockstore::{Block, Cid, Result};
+use cidbucket_blockstore::{Block, Bytes, Cid, Result};
 use parking_lot::Mutex;
 
 use crate::hot::Hot;
@@ -97,9 +97,17 @@ impl State {
     }
 
     /// The hot block, under the CID asked for.
+    #[inline]
     pub(crate) fn hot(&self, cid: &Cid) -> Option<Block> {
         let hash = self.seed.hash(cid.hash());
         self.shard(hash).hot.lock().get(hash, cid)
+    }
+
+    /// The bytes of a hot block.
+    #[inline]
+    pub(crate) fn hot_data(&self, cid: &Cid) -> Option<Bytes> {
+        let hash = self.seed.hash(cid.hash());
+        self.shard(hash).hot.lock().data(hash, cid.hash())
     }
 
     /// Begins to read a block that is not hot (or was not, just before): joins the request under
@@ -211,6 +219,7 @@ impl State {
     }
 
     #[allow(clippy::cast_possible_truncation)] // any bits that the tables inside do not use
+    #[inline]
     fn shard(&self, hash: u64) -> &Shard {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cidbucket_blockstore::{
-    Block, Blockstore, BoxStream, Cid, Cursor, Error, Listing, Report, Result,
+    Block, Blockstore, BoxStream, Bytes, Cid, Cursor, Error, Listing, Report, Result,
 };
 use futures::FutureExt;
 use futures::future::Future;
@@ -64,8 +64,16 @@ impl<B: Blockstore + 'static> CachedBlockstore<B> {
 
     /// A hot block, at once: no waiting, no request, no allocation. `None` says nothing about the
     /// store underneath.
+    #[inline]
     pub fn hot(&self, cid: &Cid) -> Option<Block> {
         self.state.hot(cid)
+    }
+
+    /// The bytes of a hot block, for servers that have the CID already and need no [`Block`].
+    /// Otherwise as [`CachedBlockstore::hot`], and cheaper by the copy of a CID.
+    #[inline]
+    pub fn hot_data(&self, cid: &Cid) -> Option<Bytes> {
+        self.state.hot_data(cid)
     }
 
     /// Forgets all about a block, because it was written or deleted behind the cache's back. Reads

@@ -33,16 +33,18 @@ fn a_hit_shares_the_bytes_and_has_the_cid_asked_for() {
         (first.cid(), second.cid(), third.cid()),
         (&v0, block.cid(), &v0)
     );
+    assert_eq!(store.hot_data(&v0).as_ref(), Some(first.data()));
+    assert_eq!(store.hot_data(self::block(2, 1000).cid()), None);
     for hit in [second, third] {
         assert_eq!(hit.data().as_ptr(), first.data().as_ptr());
     }
     let stats = store.stats();
-    assert_eq!((stats.hits, stats.misses, stats.hit_bytes), (2, 1, 2000));
+    assert_eq!((stats.hits, stats.misses, stats.hit_bytes), (3, 1, 3000));
     assert_eq!(
         (stats.blocks, stats.bytes),
         (1, 1000 + ENTRY_OVERHEAD as u64)
     );
-    assert!((stats.hit_ratio() - 2.0 / 3.0).abs() < 1e-9);
+    assert!((stats.hit_ratio() - 3.0 / 4.0).abs() < 1e-9);
 }
 
 #[test]
