@@ -14,7 +14,8 @@ use crate::S3Client;
 type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Probe>)>>>;
 
 /// Probes by endpoint, bucket and prefix, kept for a time. However many ask at once, a bucket is
-/// probed once; a probe that failed is not kept.
+/// probed once. Not kept is a probe that failed, or that could not write: another client of the
+/// bucket may have the right to.
 pub struct ProbeCache {
     lifetime: Duration,
     slots: Mutex<HashMap<String, Slot>>,
@@ -49,7 +50,7 @@ impl ProbeCache {
             return Ok(probe.clone());
         }
         let probe = Arc::new(Probe::run(client).await?);
-        *slot = Some((Instant::now(), probe.clone()));
+        *slot = probe.wrote.then(|| (Instant::now(), probe.clone()));
         Ok(probe)
     }
 }

@@ -91,8 +91,7 @@ pub(super) fn check(found: &Conditional) -> Check {
         Conditional::Holds => row(
             Verdict::Ok,
             format!("honoured: of {RACERS} puts at once exactly one won"),
-        )
-        .advise("conditional=true in the store URL saves rewriting what is there"),
+        ),
         Conditional::Races(winners) => row(
             Verdict::Warn,
             format!("honoured one after the other, but {winners} of {RACERS} at once won"),

@@ -63,6 +63,8 @@ pub struct Probe {
     /// Median time of a small read; `None` where nothing could be read.
     pub latency: Option<Duration>,
     rows: Vec<Check>,
+    /// Whether it could write, and so find out anything about writes.
+    wrote: bool,
 }
 
 impl Probe {
@@ -150,6 +152,11 @@ async fn probe(client: S3Client) -> Result<Probe> {
     let Some(signer) = client.signer().await? else {
         return read_only(&client, "the store is opened without credentials").await;
     };
+    // Some servers make a missing bucket at the first put (`SeaweedFS`), so look before. Without the
+    // right to list, this is denied, which says nothing yet.
+    if let Err(error @ Error::NoStore(_)) = client.head_bucket().await {
+        return Err(error);
+    }
     // The first put by the client itself, which finds out region and clock.
     let body = random_bytes(256);
     let key = format!("{folder}first");
@@ -228,6 +235,7 @@ async fn look(raw: &Raw, key: &str, body: &[u8]) -> Probe {
         layout,
         latency,
         rows,
+        wrote: true,
     }
 }
 
@@ -257,6 +265,7 @@ async fn read_only(client: &S3Client, why: &str) -> Result<Probe> {
             layout_row,
             Check::new("list", "Listing", Verdict::Ok, "the store can be listed"),
         ],
+        wrote: false,
     })
 }
 

@@ -57,7 +57,8 @@ pub(super) fn best(findings: &[(Seal, Finding)]) -> Option<Seal> {
         .map(|(seal, _)| *seal)
 }
 
-/// The rows on seals.
+/// The rows on seals. One that does not hold is a warning to whoever would use it; nothing has to
+/// change as long as another holds.
 pub(super) fn checks(findings: &[(Seal, Finding)]) -> Vec<Check> {
     let best = best(findings);
     let summary = match best {
@@ -103,12 +104,7 @@ pub(super) fn checks(findings: &[(Seal, Finding)]) -> Vec<Check> {
             Finding::RefusesRight(answer) => Check::new(
                 id,
                 title,
-                // Safe as it is, and no loss where another seal holds.
-                if best.is_some() {
-                    Verdict::Ok
-                } else {
-                    Verdict::Warn
-                },
+                Verdict::Warn,
                 format!("not usable: even the right bytes are refused ({answer})"),
             ),
             Finding::StoresWrong(what) => Check::new(
@@ -116,8 +112,7 @@ pub(super) fn checks(findings: &[(Seal, Finding)]) -> Vec<Check> {
                 title,
                 Verdict::Warn,
                 format!("not enforced: the server stored {what}"),
-            )
-            .advise("never grant writes under this seal here"),
+            ),
             Finding::Unclear(why) => Check::new(id, title, Verdict::Unknown, why.as_str()),
         });
     }
