@@ -217,19 +217,21 @@ impl Report {
             })
             .collect();
         out.push_str(&table::render(&rows, 7, width));
-        let advice: Vec<_> = self
-            .rows
-            .iter()
-            .filter_map(|row| {
-                row.advice
-                    .as_ref()
-                    .map(|advice| format!("{}: {advice}", row.title))
-            })
-            .collect();
-        if !advice.is_empty() {
-            out.push_str("\nWhat to change:\n");
-            for advice in advice {
-                let _ = writeln!(out, "{}", table::wrap(&advice, "- ", "  ", width));
+        for (heading, of_good) in [
+            ("What to change:", false),
+            ("What you could also do:", true),
+        ] {
+            let mut heading = Some(heading);
+            for row in &self.rows {
+                if let Some(advice) = &row.advice
+                    && (row.verdict == Verdict::Ok) == of_good
+                {
+                    if let Some(heading) = heading.take() {
+                        let _ = writeln!(out, "\n{heading}");
+                    }
+                    let advice = format!("{}: {advice}", row.title);
+                    let _ = writeln!(out, "{}", table::wrap(&advice, "- ", "  ", width));
+                }
             }
         }
         let _ = write!(out, "\n{}\n", table::wrap(&self.verdict, "", "", width));

@@ -270,6 +270,27 @@ fn doctor_sees_what_the_server_enforces() {
 }
 
 #[test]
+fn doctor_sees_that_a_bucket_has_another_layout() {
+    let home = Room::new();
+    let server = DevServer::start(&home);
+    let room = server.furnish(Room::new());
+    let flatfs = format!("{}&layout=flatfs", server.text("store"));
+    room.run_with(["--store", &flatfs, "put"], "hello\n").ok();
+    let found = room.run(["doctor", "--json"]).ok().json().remove(0);
+    let rows = found["checks"].as_array().unwrap();
+    let layout = rows.iter().find(|row| row["id"] == "layout").unwrap();
+    assert_ne!(layout["verdict"], "ok", "{layout:#}");
+    let told = format!("{} {}", layout["finding"], layout["advice"]);
+    assert!(told.contains("layout=flatfs"), "{layout:#}");
+    let table = room.run(["doctor"]).ok().out();
+    assert!(table.contains("What to change:\n"), "{table}");
+    // And ls tells that there is more than it lists.
+    let ls = room.run(["ls"]).code(0);
+    assert_eq!(ls.out(), "");
+    assert!(ls.err().contains("1 key is no block"), "{}", ls.err());
+}
+
+#[test]
 fn doctor_answers_for_other_stores_too() {
     let room = Room::with_folder_store();
     room.run(["doctor"]).code(7);
