@@ -43,7 +43,7 @@ pub(crate) fn from_iso8601(text: &str) -> Option<SystemTime> {
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let mut nanos = 0;
     for (digit, unit) in fraction.bytes().zip([100_000_000, 10_000_000, 1_000_000]) {
-        nanos += u32::from(digit.is_ascii_digit().then_some(digit - b'0')?) * unit;
+        nanos += u32::from(digit.is_ascii_digit().then(|| digit - b'0')?) * unit;
     }
     Some(
         at(number(year)?, number(month)?, number(day)?, time)? + Duration::from_nanos(nanos.into()),
@@ -118,6 +118,7 @@ mod tests {
             ("2009-10-12 17:50:30Z", None),
             ("2009-13-12T17:50:30Z", None),
             ("2009-10-12T17:50:30.x0Z", None),
+            ("2009-10-12T17:50:30. 0Z", None),
         ] {
             assert_eq!(unix(from_iso8601(text)), expected, "{text}");
         }
