@@ -343,4 +343,11 @@ mod tests {
         std::fs::write(folder.path().join(".aws/credentials"), [0xff, 0xfe]).unwrap();
         assert!(matches!(Profiles::load(&env), Err(Error::Io(_))));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_an_error(text in "([\\[\\]=#; \\ta-c]{0,12}\n){0,8}") {
+            let _ = parse(&text, &text);
+        }
+    }
 }

@@ -737,4 +737,21 @@ mod tests {
             "{shown}"
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_prefix_survives_the_url(text in "[^\\x00-\\x1f]{0,40}") {
+            if let Ok(prefix) = Prefix::new(&text) {
+                let mut config = read("s3://bbb", &[]).unwrap();
+                config.keys = Keys::new(prefix, Layout::default());
+                let again = read(&config.to_url(), &[]).unwrap();
+                proptest::prop_assert_eq!(again.keys, config.keys);
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_store_or_an_error(text in "(s3://)?[ -~é]{0,60}") {
+            let _ = read(&text, &[]);
+        }
+    }
 }
