@@ -134,6 +134,20 @@ fn a_good_block_is_not_replaced_by_wrong_bytes() {
     assert_eq!(write.stored().as_ref(), Some(&write.bytes));
 }
 
+/// The seal that needs no trial, since every server enforces one of its two hashes.
+#[test]
+fn checksum_and_md5_together_hold_on_every_server() {
+    let target = Target::new();
+    let write = Write::new(&target, bytes(SIZE), &["--seal", "checksum-md5"]);
+    for Mutation { what, request, .. } in bodies_mutated(&write.grant) {
+        let outcome = request.send();
+        assert!(!is_accepted(&outcome), "{what}: {outcome:?}");
+        assert_eq!(write.stored(), None, "{what}");
+    }
+    assert_eq!(write.grant.send().expect("a response").status, 200);
+    assert_eq!(write.stored().as_ref(), Some(&write.bytes));
+}
+
 #[test]
 fn blocks_of_every_size_are_sealed() {
     let target = Target::new();
