@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use cidbucket::{Block, Blockstore, Cid, DEFAULT_MAX_BLOCK, Error};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -17,7 +19,8 @@ use crate::session::Session;
 
 /// Put, get and remove random blocks, and print how fast that was
 ///
-/// The blocks are removed again, also after an error or an interrupt.
+/// The blocks are removed again, also after an error or an interrupt. A second interrupt does not
+/// wait for that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,17 +48,19 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
         seed: RandomState::new().hash_one(0),
         size: usize::try_from(args.size).unwrap_or(DEFAULT_MAX_BLOCK),
         concurrency: args.concurrency.into(),
+        stopped: AtomicBool::new(false),
     };
     let bar = session.bar("bench", Some(args.blocks * 3));
-    let mut cids = Vec::new();
-    let measured = tokio::select! {
-        measured = bench.measure(args.blocks, &mut cids, &bar) => measured.map_err(Stop::from),
-        code = interrupted() => Err(Stop::Code(code)),
+    let impatient = async {
+        interrupted().await;
+        interrupted().await
     };
-    let removed = bench.remove(cids, &bar).await;
+    let measured = tokio::select! {
+        measured = bench.run(args.blocks, &bar) => measured,
+        code = impatient => Err(Stop::Code(code)),
+    };
     bar.finish_and_clear();
     let (put, get) = measured?;
-    removed?;
 
     if session.json {
         return session.json_line(&json!({
@@ -80,9 +85,31 @@ struct Bench {
     seed: u64,
     size: usize,
     concurrency: usize,
+    /// No operation is begun any more.
+    stopped: AtomicBool,
 }
 
 impl Bench {
+    /// Measures, and removes what was put, also after an error or an interrupt.
+    async fn run(&self, blocks: u64, bar: &ProgressBar) -> Outcome<(Phase, Phase)> {
+        let mut cids = Vec::new();
+        let measured = {
+            let mut measure = pin!(self.measure(blocks, &mut cids, bar));
+            tokio::select! {
+                measured = &mut measure => measured.map_err(Stop::from),
+                code = interrupted() => {
+                    // What is under way ends first: a put cut off may arrive after its removal.
+                    self.stopped.store(true, Relaxed);
+                    measure.await.map_err(Stop::from).and(Err(Stop::Code(code)))
+                }
+            }
+        };
+        let removed = self.remove(cids, bar).await;
+        let measured = measured?;
+        removed?;
+        Ok(measured)
+    }
+
     /// Puts, then gets. `cids` holds all that may have been stored, whatever happens.
     async fn measure(
         &self,
@@ -90,41 +117,60 @@ impl Bench {
         cids: &mut Vec<Cid>,
         bar: &ProgressBar,
     ) -> Result<(Phase, Phase), Error> {
-        let started = Instant::now();
-        let latencies = stream::iter(0..blocks)
-            .map(|number| {
-                let block = Block::raw(random(self.seed, number, self.size));
-                cids.push(*block.cid());
-                async move {
-                    let started = Instant::now();
-                    self.store.put(&block).await?;
-                    bar.inc(1);
-                    Ok::<_, Error>(started.elapsed())
-                }
-            })
-            .buffer_unordered(self.concurrency)
-            .try_collect()
+        let put = self
+            .phase(
+                (0..blocks).map(|number| {
+                    let block = Block::raw(random(self.seed, number, self.size));
+                    cids.push(*block.cid());
+                    async move { self.store.put(&block).await }
+                }),
+                bar,
+            )
             .await?;
-        let put = Phase::new(started.elapsed(), latencies);
+        let get = self
+            .phase(
+                cids.iter().map(|cid| async move {
+                    let found = self.store.get(cid).await?;
+                    found.map(drop).ok_or_else(|| {
+                        Error::Protocol(
+                            cidbucket::Report::new("bench", "a block just put is not there")
+                                .with_key(cid.to_string())
+                                .into(),
+                        )
+                    })
+                }),
+                bar,
+            )
+            .await?;
+        Ok((put, get))
+    }
 
+    /// Runs operations, each timed from its own start, until they are done or one fails.
+    async fn phase<F: Future<Output = Result<(), Error>> + Send>(
+        &self,
+        operations: impl Iterator<Item = F> + Send,
+        bar: &ProgressBar,
+    ) -> Result<Phase, Error> {
         let started = Instant::now();
-        let latencies = stream::iter(cids.iter())
-            .map(|cid| async move {
+        let latencies: Vec<_> = stream::iter(operations)
+            .map(|operation| async move {
                 let started = Instant::now();
-                let found = self.store.get(cid).await?;
+                let outcome = operation.await;
                 bar.inc(1);
-                found.map(|_| started.elapsed()).ok_or_else(|| {
-                    Error::Protocol(
-                        cidbucket::Report::new("bench", "a block just put is not there")
-                            .with_key(cid.to_string())
-                            .into(),
-                    )
-                })
+                if outcome.is_err() {
+                    self.stopped.store(true, Relaxed);
+                }
+                outcome.map(|()| started.elapsed())
             })
+            .take_while(|_| std::future::ready(!self.stopped.load(Relaxed)))
             .buffer_unordered(self.concurrency)
-            .try_collect()
-            .await?;
-        Ok((put, Phase::new(started.elapsed(), latencies)))
+            .collect()
+            .await;
+        let wall = started.elapsed();
+        Ok(Phase::new(
+            wall,
+            latencies.into_iter().collect::<Result<_, _>>()?,
+        ))
     }
 
     async fn remove(&self, cids: Vec<Cid>, bar: &ProgressBar) -> Result<(), Error> {
@@ -227,6 +273,7 @@ mod tests {
             seed: 7,
             size: 1000,
             concurrency: 4,
+            stopped: AtomicBool::new(false),
         };
         let bar = crate::progress::bar(false, "bench", None);
         let mut cids = Vec::new();

@@ -63,7 +63,7 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
             &error,
         )
     })?;
-    // Waits from here on, so that no signal is missed between the start and the wait.
+    // Signals count from here on, so that none is missed before the server runs.
     let stopped = interrupted();
     let server = DevS3::builder()
         .data_dir(data_dir.join("s3"))

@@ -408,6 +408,36 @@ fn what_it_prints_can_be_pasted() {
     assert!(home.path(".local/share/cidbucket/dev/keys.json").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn bench_cleans_up_when_it_is_interrupted() {
+    let home = Room::new();
+    let server = DevServer::start(&home);
+    let room = server.furnish(Room::new());
+    let mut bench = room
+        .command(["bench", "--blocks", "1000000", "--size", "16"])
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while room.run(["ls"]).ok().out().is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it does not begin"
+        );
+    }
+    let id = bench.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let ended = bench.wait().unwrap();
+    assert_eq!(ended.code(), Some(130));
+    assert_eq!(room.run(["ls"]).ok().out(), "");
+}
+
 #[test]
 fn the_service_itself_is_not_there_yet() {
     let room = Room::new();
