@@ -103,11 +103,10 @@ impl<'a> Lookup<'a> {
             if profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some() {
                 return Err(invalid(format!(
                     "profile {name:?} signs in through IAM Identity Center (SSO), which only the \
-                     AWS CLI does: run `aws sso login --profile {name}` and add to the profile \
-                     `credential_process = aws configure export-credentials --profile OTHER`, \
-                     OTHER being a profile with the same sso_* settings and no credential_process; \
-                     or run `eval \"$(aws configure export-credentials --profile {name} --format \
-                     env)\"`"
+                     AWS CLI does: run `aws sso login --profile {name}`, then name another profile \
+                     that has `credential_process = aws configure export-credentials --profile \
+                     {name}`, or run `eval \"$(aws configure export-credentials --profile {name} \
+                     --format env)\"`"
                 )));
             }
             if let Some(command) = profile.get("credential_process") {
