@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::env::Env;
 use crate::failure::Failure;
-use crate::session::Env;
 
 /// What can stand in the file. Unknown keys are errors: a misspelt setting must not be ignored.
 #[derive(Debug, Default, Deserialize)]

@@ -16,6 +16,7 @@ mod cids;
 mod codec;
 mod commands;
 mod config;
+mod env;
 mod failure;
 mod interrupt;
 mod progress;
@@ -30,7 +31,7 @@ mod table;
 use std::ffi::OsString;
 
 pub use args::command;
-pub use session::Env;
+pub use env::Env;
 pub use streams::Io;
 
 /// Runs one command line and answers with the exit code for the process.

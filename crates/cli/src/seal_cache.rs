@@ -12,8 +12,8 @@ use cidbucket::s3::{Probe, S3Client, S3Config};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
+use crate::env::Env;
 use crate::failure::Outcome;
-use crate::session::Env;
 
 /// A server that is upgraded may change what it enforces.
 const LIFETIME: Duration = Duration::from_hours(6);

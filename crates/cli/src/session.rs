@@ -1,6 +1,5 @@
 //! What every command is given: the streams, the settings, the store.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
@@ -15,62 +14,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command};
 use crate::config::Config;
+use crate::env::Env;
 use crate::failure::{Exit, Failure, Outcome, Stop};
 use crate::progress;
 use crate::streams::Io;
 use crate::styling::{Styling, styled};
-
-/// The environment variables a run may look at.
-#[derive(Clone, Default)]
-pub struct Env(BTreeMap<String, String>);
-
-impl Env {
-    /// This process's variables. One that is not UTF-8 is left out.
-    pub fn of_process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
-    }
-
-    /// The variable's value; `None` where it is unset or empty.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-    }
-}
-
-impl Env {
-    /// The part that S3 stores are configured by.
-    fn for_stores(&self) -> cidbucket::s3::Env {
-        self.0
-            .iter()
-            .filter(|(name, _)| {
-                name.starts_with("AWS_") || *name == "HOME" || *name == "USERPROFILE"
-            })
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect()
-    }
-}
-
-impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Env {
-    fn from_iter<T: IntoIterator<Item = (K, V)>>(variables: T) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
-    }
-}
-
-/// Names only: values may be secrets.
-impl fmt::Debug for Env {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
 
 type Opened = Outcome<Arc<dyn Blockstore>>;
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::styling::Style;
 
 use crate::args::Color;
-use crate::session::Env;
+use crate::env::Env;
 use crate::streams::Io;
 
 /// Which of the two outputs are styled.

@@ -10,8 +10,9 @@ use cidbucket::{Block, Blockstore, Error, FolderBlockstore, Location};
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use crate::env::Env;
 use crate::failure::Outcome;
-use crate::session::{Env, Session};
+use crate::session::Session;
 use crate::{quantity, seal_cache, table};
 
 /// Try out what this store is and enforces, and say what to change

@@ -97,7 +97,7 @@ mod tests {
     use futures::stream;
 
     use super::*;
-    use crate::session::Env;
+    use crate::env::Env;
     use crate::streams::Captured;
 
     #[tokio::test]

@@ -10,9 +10,10 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::env::Env;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::interrupted;
-use crate::session::{Env, Session};
+use crate::session::Session;
 use crate::shell::quote;
 
 /// Run an S3 server for development, with a bucket to try things in
