@@ -137,8 +137,11 @@ impl Blockstore for S3Blockstore {
         if let Some(block) = Block::inline(cid)? {
             return Ok(Some(block));
         }
+        // Nearly every block lies under the first candidate.
+        let mut others = None;
+        let mut key = self.keys.key(cid);
         let mut wrong = None;
-        for key in self.keys.candidates(cid) {
+        loop {
             match self.get_verified(cid, &key).await {
                 Ok(None) => {}
                 Ok(Some(block)) => return Ok(Some(block)),
@@ -147,8 +150,12 @@ impl Blockstore for S3Blockstore {
                 }
                 Err(error) => return Err(error),
             }
+            let others = others.get_or_insert_with(|| self.keys.candidates(cid).skip(1));
+            match others.next() {
+                Some(next) => key = next,
+                None => return wrong.map_or(Ok(None), Err),
+            }
         }
-        wrong.map_or(Ok(None), Err)
     }
 
     async fn put(&self, block: &Block) -> Result<()> {

@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, Response, Uri, header};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
-use crate::config::{S3Config, Timeouts};
+use crate::config::{CredentialsSource, S3Config, Timeouts};
 use crate::credentials::{self, CredentialsProvider, Issued};
 use crate::failure::{Cause, Failed, Refusal, is_success, not_a_web_page, unfit};
 use crate::metrics::{Metrics, MetricsSnapshot};
@@ -304,15 +304,8 @@ impl S3Client {
             )
         };
         let path = place.bucket.path(call.key);
-        let mut target = encode_path(&path);
-        if !call.query.is_empty() {
-            target.push('?');
-            target.push_str(&encode_query(call.query));
-        }
         let mut request = http::Request::new(call.body.clone());
         *request.method_mut() = call.method.clone();
-        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(target))
-            .map_err(|_| invalid("the key makes no valid URL".into()))?;
 
         let mut own = [("", ""); MAX_HEADERS];
         own[0] = ("host", place.host());
@@ -364,6 +357,22 @@ impl S3Client {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
+
+        // The keys of blocks are their own encoding, and need no second string.
+        let mut target = if path
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
+        {
+            path
+        } else {
+            encode_path(&path)
+        };
+        if !call.query.is_empty() {
+            target.push('?');
+            target.push_str(&encode_query(call.query));
+        }
+        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(target))
+            .map_err(|_| invalid("the key makes no valid URL".into()))?;
         Ok(request)
     }
 
@@ -372,6 +381,13 @@ impl S3Client {
         let Some(provider) = &self.inner.credentials else {
             return Ok(None);
         };
+        if let CredentialsSource::Static(_) = self.inner.config.credentials
+            && let Some((issued, signer)) = &*self.inner.signing.lock()
+            && signer.region() == place.bucket.region()
+        {
+            // They never change: nobody needs to be asked.
+            return Ok(Some((Arc::clone(issued), Arc::clone(signer))));
+        }
         let issued = provider.credentials().await?;
         let mut cached = self.inner.signing.lock();
         if let Some((for_issued, signer)) = &*cached
