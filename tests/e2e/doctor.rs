@@ -36,13 +36,7 @@ fn doctor_says_why_it_cannot_look() {
         !denied.stderr.is_empty() || !denied.stdout.is_empty(),
         "{denied:?}"
     );
-    let Target {
-        endpoint, region, ..
-    } = &target;
-    let elsewhere =
-        format!("s3://no-such-bucket-here?endpoint={endpoint}&region={region}&style=path");
-    target
-        .cidbucket()
-        .run(["--store", &elsewhere, "doctor"])
-        .failed_with(7);
+    let missing = target.missing_store();
+    let doctor = target.cidbucket().run(["--store", &missing, "doctor"]);
+    doctor.failed_with(7);
 }

@@ -68,21 +68,15 @@ fn commands_that_work_print_no_secret() {
 #[test]
 fn commands_that_fail_print_no_secret() {
     let target = Target::new();
-    let Target {
-        endpoint,
-        region,
-        bucket,
-        ..
-    } = &target;
+    let Target { region, bucket, .. } = &target;
     let wrong_keys = target
         .cidbucket()
         .env("CIDBUCKET_LOG", "trace")
         .env("AWS_SECRET_ACCESS_KEY", CANARY)
         .env("AWS_SESSION_TOKEN", TOKEN);
-    let no_bucket = wrong_keys.clone().env(
-        "CIDBUCKET_STORE",
-        format!("s3://no-such-bucket-here?endpoint={endpoint}&region={region}&style=path"),
-    );
+    let no_bucket = wrong_keys
+        .clone()
+        .env("CIDBUCKET_STORE", target.missing_store());
     let not_http = wrong_keys.clone().env(
         "CIDBUCKET_STORE",
         format!("s3://{bucket}?endpoint=nonsense://{CANARY}@x&region={region}"),

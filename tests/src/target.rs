@@ -93,6 +93,15 @@ impl Target {
         format!("s3://{bucket}/{prefix}?endpoint={endpoint}&region={region}&style=path")
     }
 
+    /// The URL of a store in a bucket that does not exist.
+    pub fn missing_store(&self) -> String {
+        let Self {
+            endpoint, region, ..
+        } = self;
+        let bucket = unique_prefix().replace('/', "-");
+        format!("s3://{bucket}?endpoint={endpoint}&region={region}&style=path")
+    }
+
     /// The binary with this store and these keys.
     pub fn cidbucket(&self) -> Cidbucket {
         Cidbucket::new()
