@@ -15,7 +15,7 @@ type WeakFlight<T> = WeakShared<BoxFuture<'static, Result<Option<T>>>>;
 
 /// Reads under way, by block.
 ///
-/// A read has a ticket; a write makes the tickets of its block void. What a read with a void ticket
+/// A read has a ticket; a write, when it ends, makes the tickets of its block void. What a read with a void ticket
 /// brings may be older than the write, so it goes to its callers (who asked before the write was
 /// done) and not into the cache.
 #[derive(Default)]

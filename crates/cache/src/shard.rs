@@ -182,7 +182,6 @@ impl State {
         let key = self.seed.key(cid.hash());
         let shard = self.shard(key.hash);
         let mut control = shard.control.lock();
-        control.reads.void(&key);
         control.presence.forget(&key);
         control.writes.begin(key, is_deletion);
         let gone = is_deletion.then(|| shard.hot.lock().remove(key.hash));

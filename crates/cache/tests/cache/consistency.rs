@@ -152,21 +152,28 @@ fn a_read_that_began_before_a_deletion_brings_nothing_back() {
 
 #[test]
 fn a_read_during_a_deletion_brings_nothing_back() {
-    let (store, _) = clocked();
-    let block = block(1);
-    block_on(store.put(&block)).unwrap();
-    store.inner().close();
-    // A read begins and ends while the deletion is under way.
-    let mut delete = store.delete(block.cid());
-    assert!((&mut delete).now_or_never().is_none());
-    block_on(store.inner().memory.put(&block)).unwrap();
-    let mut get = store.get(block.cid());
-    assert!((&mut get).now_or_never().is_none());
-    store.inner().open();
-    assert_eq!(block_on(get).unwrap(), Some(block.clone()));
-    block_on(store.inner().memory.delete(block.cid())).unwrap();
-    block_on(delete).unwrap();
-    assert_eq!(block_on(store.get(block.cid())).unwrap(), None);
+    for read_ends_first in [true, false] {
+        let (store, _) = clocked();
+        let block = block(1);
+        block_on(store.put(&block)).unwrap();
+        store.inner().close();
+        // The read is answered while the deletion is under way but not carried out.
+        let mut delete = store.delete(block.cid());
+        assert!((&mut delete).now_or_never().is_none());
+        block_on(store.inner().memory.put(&block)).unwrap();
+        let mut get = store.get(block.cid());
+        assert!((&mut get).now_or_never().is_none());
+        block_on(store.inner().memory.delete(block.cid())).unwrap();
+        store.inner().open();
+        if read_ends_first {
+            assert_eq!(block_on(get).unwrap().as_ref(), Some(&block));
+            block_on(delete).unwrap();
+        } else {
+            block_on(delete).unwrap();
+            assert_eq!(block_on(get).unwrap().as_ref(), Some(&block));
+        }
+        assert_eq!(block_on(store.get(block.cid())).unwrap(), None);
+    }
 }
 
 #[test]
