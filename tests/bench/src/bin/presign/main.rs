@@ -76,6 +76,14 @@ impl Candidate {
 }
 
 fn main() {
+    // The AWS SDK wants a runtime around it, though it waits for nothing.
+    #[cfg(feature = "rivals")]
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("runtime");
+    #[cfg(feature = "rivals")]
+    let _context = runtime.enter();
     let get = get();
     let put = put();
     print_table("GET", get);
