@@ -21,7 +21,7 @@ use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::operation::Call;
 use crate::place::Place;
 use crate::retry::{Attempts, Budget, Class, Verdict};
-use crate::tls;
+use crate::tls::Trust;
 use crate::transport::{HttpClient, Limits, TransportError, TransportOptions};
 
 /// How far our clock may be off the server's before a refusal is put down to it. S3 allows 15
@@ -71,7 +71,7 @@ impl S3Client {
         options.first_byte_timeout = first_byte;
         options.stall_timeout = stall;
         options.max_idle = options.max_idle.max(config.concurrency);
-        let http = HttpClient::new(options, tls::client_config(config.ca_file.as_deref())?);
+        let http = HttpClient::new(options, Trust::new(config.ca_file.as_deref())?);
         Self::with_http(config, http)
     }
 

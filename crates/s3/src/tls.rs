@@ -11,45 +11,52 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// TLS 1.2 and 1.3 with the ring provider, trusting the system's certificate authorities and
-/// those of the PEM file `ca_file`.
+/// Whom to trust: the system's certificate authorities, and those of a PEM file.
 ///
-/// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::Invalid`] where it holds no usable
-/// certificate. A system without any authorities is no error, since `http` needs none; every
-/// `https` connection then fails.
-pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
-    }
-    roots.add_parsable_certificates(native.certs);
-    if let Some(path) = ca_file {
-        add_file(&mut roots, path)?;
-    }
-    Ok(
-        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| {
-                Error::Invalid(
-                    Report::new("set up TLS", "no usable protocol version")
-                        .with_source(error)
-                        .into(),
-                )
-            })?
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    )
+/// The file is read here, so that what is wrong with it is said at once. The system's authorities
+/// are read at the first `https` connection: it takes tens of milliseconds, and `http` needs none.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// The authorities of the file. A store of them also proves that each can be used.
+    file: Option<RootCertStore>,
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<()> {
+impl Trust {
+    /// The system's authorities, and those of the PEM file `ca_file`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read, [`Error::Invalid`] where it holds no usable
+    /// certificate. A system without any authorities is no error; every `https` connection then
+    /// fails.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self> {
+        Ok(Self {
+            file: ca_file.map(read_file).transpose()?,
+        })
+    }
+
+    /// TLS 1.2 and 1.3 with the ring provider. Reads the system's authorities, and so blocks.
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        let mut roots = self.file.clone().unwrap_or_else(RootCertStore::empty);
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
+        }
+        roots.add_parsable_certificates(native.certs);
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("ring has the suites of both versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+}
+
+fn read_file(path: &Path) -> Result<RootCertStore> {
     let report = |message: &'static str| {
         Report::new("read CA file", message).with_key(path.display().to_string())
     };
     let pem = std::fs::read(path)
         .map_err(|error| Error::Io(report("cannot read the file").with_source(error).into()))?;
-    let mut count = 0;
+    let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| {
             Error::Invalid(report("the file is not PEM").with_source(error).into())
@@ -61,9 +68,8 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<()> {
                     .into(),
             )
         })?;
-        count += 1;
     }
-    if count == 0 {
+    if roots.is_empty() {
         return Err(Error::Invalid(
             report(
                 "the file holds no certificate: it must have a block -----BEGIN CERTIFICATE-----",
@@ -71,7 +77,7 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<()> {
             .into(),
         ));
     }
-    Ok(())
+    Ok(roots)
 }
 
 #[cfg(test)]
@@ -82,7 +88,7 @@ mod tests {
     fn a_bad_file_is_a_clear_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        let error = client_config(Some(&path)).unwrap_err();
+        let error = Trust::new(Some(&path)).unwrap_err();
         assert!(matches!(error, Error::Io(_)), "{error}");
         assert!(error.to_string().contains("ca.pem"), "{error}");
         for content in [
@@ -92,7 +98,7 @@ mod tests {
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
             std::fs::write(&path, content).unwrap();
-            let error = client_config(Some(&path)).unwrap_err();
+            let error = Trust::new(Some(&path)).unwrap_err();
             assert!(matches!(error, Error::Invalid(_)), "{content:?}: {error}");
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cidbucket_blockstore::{
-    Block, Blockstore, Bytes, Cid, Cursor, Error, Hash, conformance, raw_cid,
+    Block, Blockstore, Bytes, Cid, Cursor, Error, Hash, Multihash, conformance, raw_cid,
 };
 use cidbucket_dev_s3::DevS3;
 use cidbucket_layout::{Keys, Prefix};
@@ -157,10 +157,14 @@ async fn lists_thousands_beside_foreign_keys_and_resumes_anywhere() {
     let store = store(&server);
     let blocks = blocks(2500);
     put_all(&store, &blocks).await;
+    // A well-formed key, but its hash (murmur3) proves nothing.
+    let weak = Cid::new_v1(0x55, Multihash::wrap(0x22, &[7; 8]).unwrap());
+    let weak = store.keys().key(&weak);
     for key in [
         "ipfs/README",
         "ipfs/CIQnot",
         "ipfs/zz/é +%",
+        &weak,
         "ipfs2/CIQ",
         "other",
     ] {
@@ -177,7 +181,7 @@ async fn lists_thousands_beside_foreign_keys_and_resumes_anywhere() {
     }
     found.sort();
     assert_eq!(found, expected);
-    assert_eq!(listing.foreign(), 3);
+    assert_eq!(listing.foreign(), 4);
 
     // A new listing after every page, from the page's cursor.
     let mut cursor = Cursor::start();

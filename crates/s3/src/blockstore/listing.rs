@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cidbucket_blockstore::{Cursor, Error, Listed, Listing, Page, Report, Result, raw_cid};
+use cidbucket_blockstore::{Block, Cursor, Error, Listed, Listing, Page, Report, Result, raw_cid};
 use cidbucket_layout::{KeyRange, Keys};
 use cidbucket_sigv4::encode_path;
 use futures::future::BoxFuture;
@@ -145,13 +145,14 @@ impl<'a> Walk<'a> {
                 ended = true;
                 break;
             }
-            match self.keys.multihash(&object.key) {
-                Some(multihash) => page.blocks.push(Listed {
-                    cid: raw_cid(multihash),
+            match self.keys.multihash(&object.key).map(raw_cid) {
+                // The key may well name a hash that no store of ours would hold.
+                Some(cid) if matches!(Block::inline(&cid), Ok(None)) => page.blocks.push(Listed {
+                    cid,
                     size: object.size,
                     modified: object.modified,
                 }),
-                None => page.foreign += 1,
+                _ => page.foreign += 1,
             }
             left.after = Some(object.key);
         }

@@ -138,6 +138,5 @@ async fn read_request(stream: &mut TcpStream) -> String {
 
 /// A client as the sources get it.
 pub(super) fn http() -> HttpClient {
-    let tls = crate::tls::client_config(None).unwrap();
-    HttpClient::new(TransportOptions::default(), tls)
+    HttpClient::new(TransportOptions::default(), crate::tls::Trust::default())
 }

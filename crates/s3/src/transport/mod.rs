@@ -21,8 +21,12 @@ use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
@@ -30,6 +34,8 @@ use body::Oversize;
 use connection::Connection;
 use resolver::Resolver;
 use timer::Timer;
+
+use crate::tls::Trust;
 
 pub use error::TransportError;
 pub use pool::Origin;
@@ -84,28 +90,30 @@ pub struct HttpClient {
     inner: Arc<Inner>,
 }
 
+type Tcp = HttpConnector<Resolver>;
+
 struct Inner {
-    connector: HttpsConnector<HttpConnector<Resolver>>,
+    tcp: Tcp,
+    trust: Trust,
+    /// Made of both at the first `https` connection.
+    tls: OnceCell<HttpsConnector<Tcp>>,
     options: TransportOptions,
     origins: pool::Origins,
 }
 
 impl HttpClient {
-    /// A client that connects by TCP, and for `https` by TLS with `tls`.
-    pub fn new(options: TransportOptions, tls: rustls::ClientConfig) -> Self {
+    /// A client that connects by TCP, and for `https` by TLS to whom it trusts.
+    pub fn new(options: TransportOptions, trust: Trust) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
         tcp.set_connect_timeout(Some(options.connect_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
         Self {
             inner: Arc::new(Inner {
-                connector,
+                tcp,
+                trust,
+                tls: OnceCell::new(),
                 options,
                 origins: pool::Origins::default(),
             }),
@@ -256,15 +264,41 @@ impl HttpClient {
     ) -> Result<Box<Connection>, TransportError> {
         let timeout = self.inner.options.connect_timeout;
         let until = Instant::now() + timeout;
-        let mut connector = self.inner.connector.clone();
-        // `HttpConnector` is always ready.
-        let connecting = connector.call(origin.uri().clone());
-        match timeout_at(until.min(deadline), connecting).await {
-            Ok(Ok(io)) => Ok(Box::new(Connection::begin(io).await?)),
-            Ok(Err(error)) => Err(TransportError::connecting(error)),
+        match timeout_at(until.min(deadline), self.open(origin.uri().clone())).await {
+            Ok(io) => Ok(Box::new(Connection::begin(io?).await?)),
             Err(_) if deadline < until => Err(TransportError::Deadline),
             Err(_) => Err(TransportError::ConnectTimeout(timeout)),
         }
+    }
+
+    /// Opens a connection. (An `HttpConnector` is always ready to be called.)
+    async fn open(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, TransportError> {
+        let inner = &*self.inner;
+        if to.scheme() != Some(&Scheme::HTTPS) {
+            let tcp = inner.tcp.clone().call(to).await;
+            return tcp
+                .map(MaybeHttpsStream::Http)
+                .map_err(|error| TransportError::connecting(error.into()));
+        }
+        let connector = inner
+            .tls
+            .get_or_init(async || {
+                let trust = inner.trust.clone();
+                let config = spawn_blocking(move || trust.client_config())
+                    .await
+                    .expect("reading certificates does not panic");
+                HttpsConnectorBuilder::new()
+                    .with_tls_config(config)
+                    .https_only()
+                    .enable_http1()
+                    .wrap_connector(inner.tcp.clone())
+            })
+            .await;
+        connector
+            .clone()
+            .call(to)
+            .await
+            .map_err(TransportError::connecting)
     }
 }
 
