@@ -216,6 +216,12 @@ impl SignedHeaders {
             .map(|(name, range)| (*name, &self.text[range.clone()]))
     }
 
+    /// All values in one string, and where in it each is: for callers that share the string rather
+    /// than copy what is in it.
+    pub fn into_text(self) -> (String, impl Iterator<Item = (&'static str, Range<usize>)>) {
+        (self.text, self.values.into_iter().take(self.count))
+    }
+
     /// `authorization`.
     pub fn authorization(&self) -> &str {
         self.get("authorization").unwrap_or_default()
