@@ -26,6 +26,8 @@ use super::timer::Timer;
 
 type Io = Stream<MaybeHttpsStream<TokioIo<TcpStream>>>;
 
+/// How much is read at once, in bytes. A larger buffer would be a fresh one for every answer.
+const READ_BUFFER: usize = 64 << 10;
 /// Largest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -55,6 +57,7 @@ impl Connection {
         let (stream, progress) = Stream::new(io);
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MAX_HEAD)
+            .max_buf_size(READ_BUFFER)
             .handshake(stream)
             .await
             .map_err(|error| TransportError::Lost(Arc::new(error)))?;
