@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use cidbucket_blockstore::{Error, Report, Result};
 use cidbucket_presign::Bucket;
 use cidbucket_sigv4::{Payload, Request as ToSign, Signer, Timestamp, encode_path, encode_query};
+use futures::future::{Either, select};
 use http::{HeaderName, HeaderValue, Response, Uri, header};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
@@ -17,8 +19,9 @@ use tokio::time::Instant;
 use crate::config::{CredentialsSource, S3Config, Timeouts};
 use crate::credentials::{self, CredentialsProvider, Issued};
 use crate::failure::{Cause, Failed, Refusal, is_success, not_a_web_page, unfit};
+use crate::hedge::{Hedging, Read};
 use crate::metrics::{Metrics, MetricsSnapshot};
-use crate::operation::Call;
+use crate::operation::{Call, Operation};
 use crate::place::Place;
 use crate::retry::{Attempts, Budget, Class, Verdict};
 use crate::tls::Trust;
@@ -50,6 +53,7 @@ struct Inner {
     /// Seconds that the server's clock is ahead of ours.
     skew: AtomicI64,
     budget: Budget,
+    hedging: Hedging,
     metrics: Metrics,
     bucket_seen: AtomicBool,
 }
@@ -84,6 +88,7 @@ impl S3Client {
                 signing: Mutex::default(),
                 skew: AtomicI64::new(0),
                 budget: Budget::new(config.retry.budget),
+                hedging: Hedging::default(),
                 metrics: Metrics::default(),
                 bucket_seen: AtomicBool::new(false),
                 http,
@@ -138,10 +143,10 @@ impl S3Client {
     ///
     /// `accept` makes the result of an answer whose status is a success. Where it says the answer
     /// does not fit, that counts as a failed attempt.
-    pub(crate) async fn call<T>(
+    pub(crate) async fn call<T: Send>(
         &self,
         call: Call<'_>,
-        accept: impl Fn(Response<Bytes>) -> Result<T, Cause>,
+        accept: impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync,
     ) -> Result<T, Box<Failed>> {
         let inner = &*self.inner;
         let started = Instant::now();
@@ -157,22 +162,15 @@ impl S3Client {
         let mut before = None;
         loop {
             attempts.begin();
-            let mut used = Used {
-                place: None,
-                issued: None,
-                time: self.now(),
-            };
-            let cause = match self.attempt(&call, deadline, fresh, &mut used).await {
-                Ok(answer) if is_success(answer.status()) => {
-                    match not_a_web_page(&answer).and_then(|()| accept(answer)) {
-                        Ok(value) => {
-                            attempts.succeeded();
-                            return Ok(value);
-                        }
-                        Err(cause) => cause,
-                    }
+            let mut used = Used::at(self.now());
+            let tried = self
+                .attempt(&call, deadline, fresh, &mut used, &accept)
+                .await;
+            let cause = match tried {
+                Ok(value) => {
+                    attempts.succeeded();
+                    return Ok(value);
                 }
-                Ok(answer) => Cause::Refused(Box::new(Refusal::new(&call.method, &answer))),
                 Err(cause) => cause,
             };
             let class = match &cause {
@@ -235,16 +233,110 @@ impl S3Client {
         }
     }
 
-    /// One attempt: signs for this moment, sends, reads the answer.
-    async fn attempt(
+    /// One attempt. A read whose answer takes long is hedged: sent a second time.
+    async fn attempt<T: Send>(
         &self,
         call: &Call<'_>,
         deadline: Instant,
         fresh: bool,
         used: &mut Used,
-    ) -> Result<Response<Bytes>, Cause> {
+        accept: &(impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync),
+    ) -> Result<T, Cause> {
         let inner = &*self.inner;
-        let place = Arc::clone(&inner.place.read());
+        let ready = self.prepare(call, deadline, used).await?;
+        let first = pin!(self.send(call, ready, deadline, fresh, accept));
+        let Some(read) = self.hedged(call) else {
+            return first.await;
+        };
+        let started = Instant::now();
+        let delay = inner.hedging.sent(read);
+        let patience = pin!(tokio::time::sleep_until(started + delay));
+        let result = match select(first, patience).await {
+            Either::Left((result, _)) => result,
+            Either::Right(((), first)) if inner.hedging.take() => {
+                tracing::debug!(
+                    operation = call.operation.name(),
+                    key = call.key,
+                    ?delay,
+                    "no answer yet; sending a second request"
+                );
+                inner.metrics.hedge();
+                self.race(first, call, deadline, used, accept).await
+            }
+            Either::Right(((), first)) => first.await,
+        };
+        if result.is_ok() {
+            inner.hedging.answered(read, started.elapsed());
+        }
+        result
+    }
+
+    /// What kind of read a call is, where it is one that may be hedged: of an object no larger
+    /// than a block, as only these take about the same time.
+    fn hedged(&self, call: &Call<'_>) -> Option<Read> {
+        let config = &self.inner.config;
+        match call.operation {
+            _ if !config.hedge_reads => None,
+            Operation::GetObject if call.max_body <= config.limits.max_block => Some(Read::Get),
+            Operation::HeadObject => Some(Read::Head),
+            _ => None,
+        }
+    }
+
+    /// Sends a call a second time, on a new connection. The answer that comes first counts, and the
+    /// other request is dropped, which closes its connection. Where one of them fails, the other is
+    /// waited for.
+    ///
+    /// The second is boxed: it is rare, and should not make every call's future larger.
+    async fn race<T: Send>(
+        &self,
+        first: Pin<&mut (impl Future<Output = Result<T, Cause>> + Send)>,
+        call: &Call<'_>,
+        deadline: Instant,
+        used: &mut Used,
+        accept: &(impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync),
+    ) -> Result<T, Cause> {
+        let second = Box::pin(async {
+            let mut used = Used::at(self.now());
+            let result = match self.prepare(call, deadline, &mut used).await {
+                Ok(ready) => self.send(call, ready, deadline, true, accept).await,
+                Err(cause) => Err(cause),
+            };
+            (result, used)
+        });
+        let (result, with) = match select(first, second).await {
+            Either::Left((result, second)) => {
+                if is_final(&result) {
+                    return result;
+                }
+                let (later, with) = second.await;
+                if says_less(&later) {
+                    return result;
+                }
+                (later, with)
+            }
+            Either::Right(((result, with), first)) => {
+                if !is_final(&result) {
+                    let later = first.await;
+                    if !says_less(&later) {
+                        return later;
+                    }
+                }
+                (result, with)
+            }
+        };
+        *used = with;
+        result
+    }
+
+    /// A request of a call, signed for this moment.
+    async fn prepare(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        used: &mut Used,
+    ) -> Result<Ready, Cause> {
+        let place = Arc::clone(&self.inner.place.read());
         used.place = Some(Arc::clone(&place));
         let signing = tokio::time::timeout_at(deadline, self.signing(&place))
             .await
@@ -256,36 +348,51 @@ impl S3Client {
         let request = self
             .request(call, &place, signer.as_deref(), used.time.into())
             .map_err(Cause::Own)?;
-        let sent = call.body.len();
+        Ok(Ready { place, request })
+    }
+
+    /// Sends a request, reads its answer, and makes of that what was asked for.
+    async fn send<T>(
+        &self,
+        call: &Call<'_>,
+        ready: Ready,
+        deadline: Instant,
+        fresh: bool,
+        accept: &(impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync),
+    ) -> Result<T, Cause> {
+        let inner = &*self.inner;
+        let limits = Limits {
+            deadline,
+            max_body: call.max_body,
+            fresh,
+        };
+        let mut counted = inner.metrics.request(call.operation, call.body.len());
         let result = inner
             .http
-            .exchange(
-                &place.origin,
-                request,
-                Limits {
-                    deadline,
-                    max_body: call.max_body,
-                    fresh,
-                },
-            )
+            .exchange(&ready.place.origin, ready.request, limits)
             .await;
-        let answer = result
-            .as_ref()
-            .ok()
-            .map(|answer| (answer.status(), answer.body().len()));
-        inner.metrics.request(call.operation, sent, answer);
+        if let Ok(answer) = &result {
+            counted.answered(answer.status(), answer.body().len());
+        }
         tracing::trace!(
             operation = call.operation.name(),
             key = call.key,
-            status = answer.map(|(status, _)| status.as_u16()),
+            status = result.as_ref().ok().map(|answer| answer.status().as_u16()),
             "request"
         );
-        result.map_err(|error| match error {
-            TransportError::TooLarge { .. } if !call.may_be_larger => {
-                unfit("more than was asked for")
+        match result {
+            Ok(answer) if is_success(answer.status()) => {
+                not_a_web_page(&answer).and_then(|()| accept(answer))
             }
-            error => Cause::Transport(error),
-        })
+            Ok(answer) => Err(Cause::Refused(Box::new(Refusal::new(
+                &call.method,
+                &answer,
+            )))),
+            Err(TransportError::TooLarge { .. }) if !call.may_be_larger => {
+                Err(unfit("more than was asked for"))
+            }
+            Err(error) => Err(Cause::Transport(error)),
+        }
     }
 
     /// The HTTP request of a call: signed, in origin form.
@@ -475,11 +582,43 @@ const MAX_HEADERS: usize = 20;
 const EMPTY_SHA256: HeaderValue =
     HeaderValue::from_static("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
+/// A signed request, and where it goes.
+struct Ready {
+    place: Arc<Place>,
+    request: http::Request<Bytes>,
+}
+
 /// What an attempt was made with.
 struct Used {
     place: Option<Arc<Place>>,
     issued: Option<Arc<Issued>>,
     time: SystemTime,
+}
+
+impl Used {
+    fn at(time: SystemTime) -> Self {
+        Self {
+            place: None,
+            issued: None,
+            time,
+        }
+    }
+}
+
+/// Whether one of two requests has the answer: what was asked for, or a refusal that the other
+/// would get too.
+fn is_final<T>(result: &Result<T, Cause>) -> bool {
+    match result {
+        Ok(_) | Err(Cause::Transport(TransportError::TooLarge { .. })) => true,
+        Err(Cause::Refused(refusal)) => refusal.class() == Class::Fatal,
+        Err(_) => false,
+    }
+}
+
+/// Whether a second failure says less than the first, so that the first one counts: it would end
+/// the tries, and not because the server says so.
+fn says_less<T>(result: &Result<T, Cause>) -> bool {
+    !is_final(result) && matches!(result, Err(cause) if cause.class() == Class::Fatal)
 }
 
 /// What was already put right for a call. Once is enough: what is wrong again is wrong.

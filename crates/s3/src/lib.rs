@@ -15,6 +15,7 @@ mod config;
 pub mod credentials;
 mod date;
 mod failure;
+mod hedge;
 mod metrics;
 mod operation;
 mod place;

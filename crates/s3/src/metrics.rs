@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::StatusCode;
+
 use crate::operation::Operation;
 
 /// How requests ended: by class of status, or without an answer.
@@ -16,7 +18,7 @@ pub struct Outcomes {
     pub client_error: u64,
     /// 5xx.
     pub server_error: u64,
-    /// No whole answer came.
+    /// No whole answer came, or it was no longer waited for.
     pub no_answer: u64,
 }
 
@@ -35,6 +37,8 @@ pub struct MetricsSnapshot {
     pub requests: Vec<(Operation, Outcomes)>,
     /// Requests that were another try of the same operation.
     pub retries: u64,
+    /// Requests that were sent beside one of the same read whose answer took long.
+    pub hedges: u64,
     /// Bytes of the bodies of answers.
     pub bytes_in: u64,
     /// Bytes of the bodies of requests.
@@ -63,33 +67,28 @@ const CLASSES: usize = 5;
 pub(crate) struct Metrics {
     requests: [[AtomicU64; CLASSES]; Operation::ALL.len()],
     retries: AtomicU64,
+    hedges: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
 
 impl Metrics {
-    /// Counts a request. `answer`: status and length of the body.
-    pub(crate) fn request(
-        &self,
-        operation: Operation,
-        sent: usize,
-        answer: Option<(http::StatusCode, usize)>,
-    ) {
-        let class = answer.map_or(0, |(status, _)| usize::from(status.as_u16() / 100) - 1);
-        let counters = &self.requests[operation as usize];
-        counters[class.min(CLASSES - 1)].fetch_add(1, Ordering::Relaxed);
-        if sent > 0 {
-            self.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
-        }
-        if let Some((_, received)) = answer
-            && received > 0
-        {
-            self.bytes_in.fetch_add(received as u64, Ordering::Relaxed);
+    /// A request with a body of `sent` bytes. It counts once it has ended, dropped or not.
+    pub(crate) fn request(&self, operation: Operation, sent: usize) -> Request<'_> {
+        Request {
+            metrics: self,
+            operation,
+            sent,
+            answer: None,
         }
     }
 
     pub(crate) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hedge(&self) {
+        self.hedges.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn snapshot(&self) -> MetricsSnapshot {
@@ -113,25 +112,65 @@ impl Metrics {
         MetricsSnapshot {
             requests,
             retries: get(&self.retries),
+            hedges: get(&self.hedges),
             bytes_in: get(&self.bytes_in),
             bytes_out: get(&self.bytes_out),
         }
     }
 }
 
+/// A request under way.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    metrics: &'a Metrics,
+    operation: Operation,
+    sent: usize,
+    answer: Option<(StatusCode, usize)>,
+}
+
+impl Request<'_> {
+    /// An answer came, with a body of `received` bytes.
+    pub(crate) fn answered(&mut self, status: StatusCode, received: usize) {
+        self.answer = Some((status, received));
+    }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        let metrics = self.metrics;
+        let class = self
+            .answer
+            .map_or(0, |(status, _)| usize::from(status.as_u16() / 100) - 1);
+        let counters = &metrics.requests[self.operation as usize];
+        counters[class.min(CLASSES - 1)].fetch_add(1, Ordering::Relaxed);
+        if self.sent > 0 {
+            let sent = self.sent as u64;
+            metrics.bytes_out.fetch_add(sent, Ordering::Relaxed);
+        }
+        if let Some((_, received)) = self.answer
+            && received > 0
+        {
+            let received = received as u64;
+            metrics.bytes_in.fetch_add(received, Ordering::Relaxed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
     use super::*;
 
     #[test]
     fn counts_by_operation_and_class() {
         let metrics = Metrics::default();
-        metrics.request(Operation::GetObject, 0, Some((StatusCode::OK, 5)));
-        metrics.request(Operation::GetObject, 0, Some((StatusCode::NOT_FOUND, 1)));
-        metrics.request(Operation::PutObject, 7, None);
-        metrics.request(Operation::PutObject, 7, Some((StatusCode::BAD_GATEWAY, 0)));
+        let answered = |operation, sent, status, received| {
+            metrics.request(operation, sent).answered(status, received);
+        };
+        answered(Operation::GetObject, 0, StatusCode::OK, 5);
+        answered(Operation::GetObject, 0, StatusCode::NOT_FOUND, 1);
+        drop(metrics.request(Operation::PutObject, 7));
+        answered(Operation::PutObject, 7, StatusCode::BAD_GATEWAY, 0);
+        metrics.hedge();
         metrics.retry();
         let snapshot = metrics.snapshot();
         assert_eq!(snapshot.total(), 4);
@@ -141,6 +180,6 @@ mod tests {
         assert_eq!(snapshot.of(Operation::PutObject).server_error, 1);
         assert_eq!(snapshot.of(Operation::HeadObject), Outcomes::default());
         assert_eq!((snapshot.bytes_in, snapshot.bytes_out), (6, 14));
-        assert_eq!(snapshot.retries, 1);
+        assert_eq!((snapshot.retries, snapshot.hedges), (1, 1));
     }
 }
