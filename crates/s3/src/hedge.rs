@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn the_delay_follows_and_has_bounds() {
         let times = Times::default();
-        let mut after = |ms: u32, reads: u32| {
+        let after = |ms: u32, reads: u32| {
             for _ in 0..reads {
                 times.add(ms * MS);
             }
@@ -292,7 +292,11 @@ mod tests {
                 hedging.take()
             })
             .count();
-        assert_eq!(hedges, 10 + 9_999 / 50, "the first read earns none: all is saved up");
+        assert_eq!(
+            hedges,
+            10 + 9_999 / 50,
+            "the first read earns none: all is saved up"
+        );
         for _ in 0..100_000 {
             hedging.sent(Read::Head);
         }

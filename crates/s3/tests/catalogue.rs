@@ -463,6 +463,326 @@ async fn case_11_slow_first_byte() {
     }
 }
 
+/// Enough reads at full speed to know how long they take.
+async fn warm_up(store: &S3Blockstore) {
+    for _ in 0..64 {
+        run(store, Op::Get).await.unwrap();
+        run(store, Op::Has).await.unwrap();
+    }
+}
+
+/// A warmed up server and store. No attempt is repeated: what succeeds does so by its hedge.
+async fn hedging() -> (Scripted, S3Blockstore) {
+    let (server, store) = setup_with(|config| config.retry.max_attempts = 1).await;
+    warm_up(&store).await;
+    (server, store)
+}
+
+const READS: [Op; 2] = [Op::Get, Op::Has];
+
+fn stall() -> Step {
+    vec![Act::ReadBody, Act::UntilClosed]
+}
+
+/// The right answer, late.
+fn late(op: Op, time: Duration) -> Step {
+    let mut bytes = operation_answer(op);
+    if op == Op::Has {
+        bytes.truncate(bytes.len() - BODY.len());
+    }
+    vec![Act::ReadBody, Act::Wait(time), Act::Send(bytes)]
+}
+
+/// Waits until so many connections were closed by the client.
+async fn closed(server: &Scripted, count: usize) {
+    let all = async {
+        while server.closed() < count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(5), all).await;
+    assert!(waited.is_ok(), "{} of {count}", server.closed());
+}
+
+#[tokio::test]
+async fn case_11_a_slow_read_is_hedged() {
+    for op in READS {
+        let (server, store) = hedging().await;
+        let before = server.seen().len();
+        server.script([stall()]);
+        let started = Instant::now();
+        run(&store, op).await.unwrap();
+        let took = started.elapsed();
+        // Nobody knows better than 2 s before the first 64 reads.
+        assert!(took < Duration::from_millis(1900), "{op:?}: {took:?}");
+        assert!(took >= Duration::from_millis(50), "{op:?}: {took:?}");
+        let seen = &server.seen()[before..];
+        assert_eq!(seen.len(), 2, "{op:?}");
+        assert_eq!(seen[0].target, seen[1].target);
+        assert!(seen[1].header("authorization").is_some());
+        assert_ne!(seen[0].connection, seen[1].connection, "{op:?}");
+        let metrics = store.client().metrics();
+        assert_eq!((metrics.hedges, metrics.retries), (1, 0), "{op:?}");
+        assert_eq!(metrics.total(), server.seen().len() as u64, "{op:?}");
+
+        // The one that lost is closed, the one that won is used again.
+        closed(&server, 1).await;
+        run(&store, op).await.unwrap();
+        let seen = server.seen();
+        let [.., won, next] = &*seen else {
+            unreachable!()
+        };
+        assert_eq!(won.connection, next.connection, "{op:?}");
+        assert_eq!(server.connections(), 2, "{op:?}");
+    }
+}
+
+#[tokio::test]
+async fn case_11_the_first_request_may_still_win() {
+    for op in READS {
+        let (server, store) = hedging().await;
+        let connection = server.seen()[0].connection;
+        server.script([late(op, Duration::from_millis(300)), stall()]);
+        run(&store, op).await.unwrap();
+        assert_eq!(server.left(), 0, "{op:?}: a hedge was sent");
+        closed(&server, 1).await;
+        run(&store, op).await.unwrap();
+        assert_eq!(server.seen().last().unwrap().connection, connection);
+        assert_eq!(server.connections(), 2, "{op:?}");
+    }
+}
+
+#[tokio::test]
+async fn case_11_where_one_of_both_fails_the_other_is_waited_for() {
+    let wait = Duration::from_millis(300);
+    let succeeds = async |op: Op, first: Step, second: Step| {
+        let (server, store) = hedging().await;
+        server.script([first.clone(), second.clone()]);
+        run(&store, op)
+            .await
+            .unwrap_or_else(|e| panic!("{op:?} {first:?} {second:?}: {e}"));
+        assert_eq!(server.left(), 0, "{op:?} {first:?} {second:?}");
+        let metrics = store.client().metrics();
+        assert_eq!((metrics.hedges, metrics.retries), (1, 0));
+    };
+    let mut all = Vec::new();
+    for op in READS {
+        for fault in [
+            vec![Act::ReadBody, Act::Reset],
+            vec![Act::ReadBody, Act::Close],
+            refuse(op, 503, "SlowDown", &[]),
+        ] {
+            // The hedge fails first; the first fails while the hedge is under way.
+            let mut slow = fault.clone();
+            slow.insert(1, Act::Wait(wait));
+            all.push(succeeds(op, late(op, wait), fault));
+            all.push(succeeds(op, slow, late(op, wait * 2)));
+        }
+    }
+    futures::future::join_all(all).await;
+}
+
+#[tokio::test]
+async fn case_11_where_both_fail_the_attempt_has_failed() {
+    for op in READS {
+        let server = Scripted::start(healthy()).await;
+        let mut config = config_at(&server.endpoint());
+        config.retry.max_attempts = 2;
+        let store = S3Blockstore::new(config).unwrap();
+        warm_up(&store).await;
+        let mut slow = refuse(op, 503, "SlowDown", &[]);
+        slow.insert(1, Act::Wait(Duration::from_millis(300)));
+        let both = [slow, vec![Act::ReadBody, Act::Reset]];
+
+        let before = server.seen().len();
+        server.script(both.clone());
+        run(&store, op).await.unwrap();
+        assert_eq!(server.seen().len() - before, 3, "{op:?}: two, and a retry");
+        assert_eq!(store.client().metrics().retries, 1, "{op:?}");
+
+        server.script(both.clone());
+        server.script(both);
+        let error = run(&store, op).await.unwrap_err();
+        assert_eq!(error.report().status(), Some(503), "{op:?}: {error}");
+        assert_eq!(error.report().attempts(), 2, "{op:?}: {error}");
+        assert_eq!(server.left(), 0, "{op:?}");
+    }
+}
+
+/// A refusal that the other request would get too is an answer.
+#[tokio::test]
+async fn case_11_an_absent_block_needs_no_second_opinion() {
+    let (server, store) = hedging().await;
+    server.script([stall(), refuse(Op::Get, 404, "NoSuchKey", &[])]);
+    assert_eq!(store.get(block().cid()).await.unwrap(), None);
+    closed(&server, 1).await;
+
+    server.script([stall(), refuse(Op::Get, 403, "AccessDenied", &[])]);
+    let error = store.get(block().cid()).await.unwrap_err();
+    assert_eq!(error.class(), "denied", "{error}");
+    closed(&server, 2).await;
+    assert_eq!(store.client().metrics().hedges, 2);
+}
+
+/// What is wrong on our side is put right also where only the hedge was told.
+#[tokio::test]
+async fn case_11_a_hedge_can_be_corrected() {
+    let (server, store) = hedging().await;
+    server.script([
+        stall(),
+        refuse(
+            Op::Get,
+            403,
+            "RequestTimeTooSkewed",
+            &[("date", "Fri, 24 May 2030 00:00:00 GMT")],
+        ),
+    ]);
+    run(&store, Op::Get).await.unwrap();
+    let seen = server.seen();
+    let date = seen.last().unwrap().header("x-amz-date").unwrap();
+    assert!(date.starts_with("20300524T"), "{date}");
+}
+
+#[tokio::test]
+async fn case_11_only_reads_are_hedged() {
+    let others = [Op::Put, Op::Delete, Op::DeleteMany, Op::List].map(async |op| {
+        let (server, store) = hedging().await;
+        let before = server.seen().len();
+        // Longer than the longest delay.
+        server.script([late(op, Duration::from_millis(2200))]);
+        run(&store, op).await.unwrap();
+        assert_eq!(server.seen().len() - before, 1, "{op:?}");
+        assert_eq!(store.client().metrics().hedges, 0, "{op:?}");
+    });
+    futures::future::join_all(others).await;
+}
+
+#[tokio::test]
+async fn case_11_hedging_can_be_switched_off() {
+    for op in READS {
+        let (server, store) = setup_with(|config| config.hedge_reads = false).await;
+        warm_up(&store).await;
+        let before = server.seen().len();
+        server.script([late(op, Duration::from_millis(300))]);
+        run(&store, op).await.unwrap();
+        assert_eq!(server.seen().len() - before, 1, "{op:?}");
+    }
+}
+
+/// A read of more than a block takes its own time.
+#[tokio::test]
+async fn case_11_large_reads_are_not_hedged() {
+    let (server, store) = hedging().await;
+    let before = server.seen().len();
+    server.script([late(Op::Get, Duration::from_millis(300))]);
+    let large = GetObject::whole(store.client().config().limits.max_block + 1);
+    let got = store.client().get_object("k", &large).await.unwrap();
+    assert_eq!(&got.unwrap().data[..], BODY);
+    assert_eq!(server.seen().len() - before, 1);
+}
+
+/// A server on which everything has become slow must not get twice the requests.
+#[tokio::test]
+async fn case_11_hedges_stay_within_their_budget() {
+    let (server, store) = hedging().await;
+    let before = server.seen().len();
+    server.plan(|_| Some(late(Op::Get, Duration::from_millis(250))));
+    let reads = 200_u32;
+    stream::iter(0..reads)
+        .for_each_concurrent(50, async |_| run(&store, Op::Get).await.unwrap())
+        .await;
+    let hedges = server.seen().len() - before - reads as usize;
+    assert!(hedges > 0);
+    assert!(hedges <= 10 + reads as usize / 50, "{hedges} hedges");
+    assert_eq!(store.client().metrics().hedges, hedges as u64);
+}
+
+#[tokio::test]
+async fn case_11_a_dropped_read_leaves_no_hedge() {
+    for op in READS {
+        let (server, store) = hedging().await;
+        let connections = server.connections();
+        server.script([stall(), stall()]);
+        let mut read = Box::pin(run(&store, op));
+        let both_sent = async {
+            while server.left() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            done = &mut read => panic!("{op:?}: {done:?}"),
+            () = both_sent => {}
+        }
+        assert_eq!(server.closed(), 0, "{op:?}: both are waited for");
+        drop(read);
+        closed(&server, 2).await;
+        assert_eq!(store.client().metrics().total(), server.seen().len() as u64);
+        run(&store, op).await.unwrap();
+        assert_eq!(server.connections(), connections + 2, "{op:?}");
+    }
+}
+
+/// One read in a hundred stalls for ever, the others take 20 to 40 ms, few of them 100 ms: the
+/// slowest of all takes no more than twice what the slowest healthy ones take.
+#[tokio::test]
+async fn case_11_the_tail_is_cut() {
+    const READS: usize = 400;
+    let (server, store) =
+        setup_with(|config| config.timeouts.first_byte = Duration::from_secs(5)).await;
+    let stalled = Arc::new(parking_lot::Mutex::new(std::collections::HashSet::new()));
+    server.plan(move |seen| {
+        let number: usize = seen.target.rsplit('-').next()?.parse().ok()?;
+        // Healthy at first, and each of the others stalls only once.
+        if number >= READS && number % 100 == 50 && stalled.lock().insert(number) {
+            return Some(stall());
+        }
+        let time = if number % 30 == 7 {
+            100
+        } else {
+            20 + number % 21
+        };
+        Some(late(Op::Get, Duration::from_millis(time as u64)))
+    });
+    let get = GetObject::whole(1000);
+    let read = async |number: usize| {
+        let started = Instant::now();
+        let got = store
+            .client()
+            .get_object(&format!("k-{number}"), &get)
+            .await;
+        assert_eq!(&got.unwrap().unwrap().data[..], BODY);
+        started.elapsed()
+    };
+    // A machine may be too busy to keep time, but not each time.
+    let mut tries = String::new();
+    for round in 0..4 {
+        let mut times = Vec::new();
+        for from in [0, (round + 1) * READS] {
+            let mut part: Vec<Duration> = stream::iter(from..from + READS)
+                .map(&read)
+                .buffer_unordered(16)
+                .collect()
+                .await;
+            part.sort_unstable();
+            times.push(part);
+        }
+        let healthy = times[0][READS - 1 - READS / 100];
+        let slowest = times[1][READS - 1];
+        let hedges = store.client().metrics().hedges;
+        let requests = server.seen().len() - hedges as usize;
+        let few = hedges * 50 <= requests as u64;
+        if slowest <= healthy * 2 && few {
+            assert!(hedges >= 4, "each stall is hedged");
+            return;
+        }
+        let _ = writeln!(
+            tries,
+            "{slowest:?} (healthy {healthy:?}), {hedges} of {requests} hedged"
+        );
+    }
+    panic!("{tries}");
+}
+
 #[tokio::test]
 async fn case_11_the_deadline_holds_over_all_attempts() {
     for op in ALL {

@@ -40,6 +40,8 @@ pub(crate) enum Act {
     /// Send byte by byte, at this interval.
     Drip(Vec<u8>, Duration),
     Wait(Duration),
+    /// Wait until the client closes the connection, and count that.
+    UntilClosed,
     /// Close in an orderly way.
     Close,
     /// Close with RST.
@@ -48,15 +50,26 @@ pub(crate) enum Act {
 
 pub(crate) type Step = Vec<Act>;
 
+/// What to do with a request, where that depends on the request.
+pub(crate) type Plan = Arc<dyn Fn(&Seen) -> Option<Step> + Send + Sync>;
+
 /// What is answered once the script is at its end.
 pub(crate) type Otherwise = Arc<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
 
 pub(crate) struct Scripted {
     pub(crate) addr: SocketAddr,
-    script: Arc<Mutex<VecDeque<Step>>>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    told: Arc<Told>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
+}
+
+/// What the server is told to do, and what it saw.
+struct Told {
+    script: Mutex<VecDeque<Step>>,
+    plan: Mutex<Option<Plan>>,
+    otherwise: Otherwise,
+    seen: Mutex<Vec<Seen>>,
+    closed: AtomicUsize,
 }
 
 impl Scripted {
@@ -67,29 +80,27 @@ impl Scripted {
 
     pub(crate) fn on(listener: TcpListener, otherwise: Otherwise) -> Self {
         let addr = listener.local_addr().unwrap();
-        let script = Arc::new(Mutex::new(VecDeque::new()));
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::new(Told {
+            script: Mutex::default(),
+            plan: Mutex::default(),
+            otherwise,
+            seen: Mutex::default(),
+            closed: AtomicUsize::new(0),
+        });
         let connections = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn({
-            let (script, seen, connections) = (script.clone(), seen.clone(), connections.clone());
+            let (told, connections) = (told.clone(), connections.clone());
             async move {
                 let mut serving = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
                     let connection = connections.fetch_add(1, Ordering::SeqCst);
-                    serving.spawn(serve(
-                        stream,
-                        connection,
-                        script.clone(),
-                        seen.clone(),
-                        otherwise.clone(),
-                    ));
+                    serving.spawn(serve(stream, connection, told.clone()));
                 }
             }
         });
         Self {
             addr,
-            script,
-            seen,
+            told,
             connections,
             task,
         }
@@ -101,16 +112,26 @@ impl Scripted {
 
     /// What to do with the next requests, one step each.
     pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
-        self.script.lock().extend(steps);
+        self.told.script.lock().extend(steps);
+    }
+
+    /// What to do with all requests from now on for which there is no script.
+    pub(crate) fn plan(&self, plan: impl Fn(&Seen) -> Option<Step> + Send + Sync + 'static) {
+        *self.told.plan.lock() = Some(Arc::new(plan));
     }
 
     /// Steps that no request has come for yet.
     pub(crate) fn left(&self) -> usize {
-        self.script.lock().len()
+        self.told.script.lock().len()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().clone()
+        self.told.seen.lock().clone()
+    }
+
+    /// Connections of which [`Act::UntilClosed`] saw the end.
+    pub(crate) fn closed(&self) -> usize {
+        self.told.closed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -145,22 +166,18 @@ pub(crate) fn reply(bytes: Vec<u8>) -> Step {
     vec![Act::ReadBody, Act::Send(bytes)]
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    connection: usize,
-    script: Arc<Mutex<VecDeque<Step>>>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    otherwise: Otherwise,
-) -> Option<()> {
+async fn serve(mut stream: TcpStream, connection: usize, told: Arc<Told>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut buffer = Vec::new();
     loop {
         let (mut request, length) = read_head(&mut stream, &mut buffer, connection).await?;
-        let step = script.lock().pop_front();
+        let step = told.script.lock().pop_front();
+        let plan = told.plan.lock().clone();
+        let step = step.or_else(|| plan?(&request));
         let Some(step) = step else {
             request.body = read_body(&mut stream, &mut buffer, length).await?;
             let is_head = request.method == "HEAD";
-            let mut bytes = otherwise(&request);
+            let mut bytes = (told.otherwise)(&request);
             if is_head {
                 let end = bytes
                     .windows(4)
@@ -168,7 +185,7 @@ async fn serve(
                     .unwrap();
                 bytes.truncate(end + 4);
             }
-            seen.lock().push(request);
+            told.seen.lock().push(request);
             stream.write_all(&bytes).await.ok()?;
             continue;
         };
@@ -176,7 +193,7 @@ async fn serve(
         if reads {
             request.body = read_body(&mut stream, &mut buffer, length).await?;
         }
-        seen.lock().push(request);
+        told.seen.lock().push(request);
         for act in step {
             match act {
                 Act::ReadBody => {}
@@ -188,6 +205,11 @@ async fn serve(
                     }
                 }
                 Act::Wait(time) => tokio::time::sleep(time).await,
+                Act::UntilClosed => {
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                    told.closed.fetch_add(1, Ordering::SeqCst);
+                    return None;
+                }
                 Act::Close => {
                     stream.shutdown().await.ok();
                     return None;
