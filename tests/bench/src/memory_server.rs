@@ -44,7 +44,10 @@ impl MemoryServer {
             &mut line,
         )
         .expect("the server prints its address");
-        Self { child, addr: line.trim().parse().expect("an address") }
+        Self {
+            child,
+            addr: line.trim().parse().expect("an address"),
+        }
     }
 
     /// Call first in `main`: becomes the server where this process was started as one.
@@ -97,12 +100,20 @@ fn connection(mut stream: TcpStream) -> Option<()> {
         };
         let head = std::str::from_utf8(&buffer[..head_end]).ok()?;
         let is_put = head.starts_with("PUT");
-        let size: usize = head.split('/').nth(1)?.strip_prefix('b')?.split(['/', '?', ' ']).next()?.parse().ok()?;
+        let size: usize = head
+            .split('/')
+            .nth(1)?
+            .strip_prefix('b')?
+            .split(['/', '?', ' '])
+            .next()?
+            .parse()
+            .ok()?;
         let length: usize = head
             .lines()
             .find_map(|line| {
                 let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+                name.eq_ignore_ascii_case("content-length")
+                    .then(|| value.trim().parse().ok())?
             })
             .unwrap_or(0);
         let expects_continue = head.to_ascii_lowercase().contains("expect: 100-continue");

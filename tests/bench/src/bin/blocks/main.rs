@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release --features rivals --bin blocks            # the whole table
-//! cargo run --release --features rivals --bin blocks -- --quick # 256 KiB at 16 only
+//! cargo run --release --features rivals --bin blocks -- --size 262144 --concurrency 16
 //! cargo run --release --features rivals --bin blocks -- --endpoint http://127.0.0.1:8333 \
 //!     --access-key K --secret-key S --bucket B                  # against a real server
 //! ```
@@ -33,21 +33,27 @@ const ROUNDS: usize = 7;
 fn main() {
     MemoryServer::become_server_if_asked();
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let flag = |name: &str| args.iter().any(|a| a == name);
     let value = |name: &str| {
-        args.iter().position(|a| a == name).and_then(|at| args.get(at + 1)).cloned()
+        args.iter()
+            .position(|a| a == name)
+            .and_then(|at| args.get(at + 1))
+            .cloned()
     };
     let server = value("--endpoint").is_none().then(MemoryServer::start);
-    let endpoint =
-        value("--endpoint").unwrap_or_else(|| format!("http://{}", server.as_ref().expect("started").addr));
-    let (sizes, concurrencies): (&[usize], &[usize]) = if flag("--quick") {
-        (&[256 << 10], &[16])
-    } else {
-        (&[1 << 10, 64 << 10, 256 << 10, 1 << 20], &[1, 16, 64])
+    let endpoint = value("--endpoint")
+        .unwrap_or_else(|| format!("http://{}", server.as_ref().expect("started").addr));
+    let numbers = |name: &str, all: &[usize]| match value(name) {
+        Some(number) => vec![number.parse().expect("a number")],
+        None => all.to_vec(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let sizes = numbers("--size", &[1 << 10, 64 << 10, 256 << 10, 1 << 20]);
+    let concurrencies = numbers("--concurrency", &[1, 16, 64]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("runtime");
     for put in [false, true] {
-        for &size in sizes {
+        for &size in &sizes {
             let target = Target {
                 endpoint: endpoint.clone(),
                 bucket: value("--bucket").unwrap_or_else(|| format!("b{size}")),
@@ -55,8 +61,11 @@ fn main() {
                 secret_key: value("--secret-key").unwrap_or_else(|| "secret".into()),
                 data: Bytes::from(block_bytes(size)),
             };
-            for &concurrency in concurrencies {
-                let clients = runtime.block_on(clients::all(&target, server.is_some()));
+            for &concurrency in &concurrencies {
+                let mut clients = runtime.block_on(clients::all(&target, server.is_some()));
+                if let Some(only) = value("--only") {
+                    clients.retain(|client| client.name().contains(&only));
+                }
                 cell(&runtime, &clients, put, size, concurrency, server.is_some());
             }
         }
@@ -104,16 +113,31 @@ fn cell(
         "\n{} {} KiB, concurrency {concurrency}, {} ({ops} operations × {ROUNDS} rounds)",
         if put { "PUT" } else { "GET" },
         size >> 10,
-        if memory { "server in memory" } else { "real server" },
+        if memory {
+            "server in memory"
+        } else {
+            "real server"
+        },
     );
-    println!("  {:<34} {:>10} {:>12} {:>8}", "client", "CPU µs/op", "× bare hyper", "allocs");
-    let hyper = clients.iter().position(|c| c.name() == clients::BARE_HYPER).expect("always there");
+    println!(
+        "  {:<34} {:>10} {:>12} {:>8}",
+        "client", "CPU µs/op", "× bare hyper", "allocs"
+    );
+    // Against a real server, which wants signatures, the first client stands in for it.
+    let hyper = clients
+        .iter()
+        .position(|c| c.name() == clients::BARE_HYPER)
+        .unwrap_or(0);
     for (index, client) in clients.iter().enumerate() {
         if failed[index] {
             println!("  {:<34} {:>10}", client.name(), "failed");
             continue;
         }
-        let ratios: Vec<f64> = cpu[index].iter().zip(&cpu[hyper]).map(|(ours, bare)| ours / bare).collect();
+        let ratios: Vec<f64> = cpu[index]
+            .iter()
+            .zip(&cpu[hyper])
+            .map(|(ours, bare)| ours / bare)
+            .collect();
         println!(
             "  {:<34} {:>10.1} {:>12.2} {:>8.1}",
             client.name(),
@@ -124,9 +148,20 @@ fn cell(
     }
 }
 
-async fn turn(client: &dyn Client, put: bool, ops: usize, concurrency: usize) -> Result<(), String> {
+async fn turn(
+    client: &dyn Client,
+    put: bool,
+    ops: usize,
+    concurrency: usize,
+) -> Result<(), String> {
     let mut results = futures::stream::iter(0..ops)
-        .map(|_| async move { if put { client.put().await } else { client.get().await } })
+        .map(|_| async move {
+            if put {
+                client.put().await
+            } else {
+                client.get().await
+            }
+        })
         .buffer_unordered(concurrency);
     while let Some(result) = results.next().await {
         result?;

@@ -32,11 +32,20 @@ impl BareHyper {
             .uri(&self.url)
             .body(Full::new(body))
             .map_err(|e| e.to_string())?;
-        let answer = self.client.request(request).await.map_err(|e| e.to_string())?;
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .map_err(|e| e.to_string())?;
         if !answer.status().is_success() {
             return Err(answer.status().to_string());
         }
-        Ok(answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes())
+        Ok(answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| e.to_string())?
+            .to_bytes())
     }
 }
 
@@ -48,10 +57,14 @@ impl Client for BareHyper {
 
     async fn get(&self) -> Result<(), String> {
         let body = self.send(http::Method::GET, Bytes::new()).await?;
-        (body.len() == self.data.len()).then_some(()).ok_or_else(|| "wrong length".into())
+        (body.len() == self.data.len())
+            .then_some(())
+            .ok_or_else(|| "wrong length".into())
     }
 
     async fn put(&self) -> Result<(), String> {
-        self.send(http::Method::PUT, self.data.clone()).await.map(drop)
+        self.send(http::Method::PUT, self.data.clone())
+            .await
+            .map(drop)
     }
 }

@@ -10,8 +10,8 @@ use cidbucket_sigv4::Credentials;
 use super::{Client, Target};
 
 fn config(target: &Target) -> S3Config {
-    let bucket = Bucket::new(&target.endpoint, &target.bucket, "us-east-1", Style::Path)
-        .expect("a bucket");
+    let bucket =
+        Bucket::new(&target.endpoint, &target.bucket, "us-east-1", Style::Path).expect("a bucket");
     let mut config = S3Config::new(bucket, Keys::new(Prefix::default(), Layout::default()));
     config.credentials =
         CredentialsSource::Static(Credentials::new(&target.access_key, &target.secret_key));
@@ -43,14 +43,24 @@ impl Client for OurClient {
 
     async fn get(&self) -> Result<(), String> {
         let whole = GetObject::whole(2 << 20);
-        let got = self.client.get_object(&self.key, &whole).await.map_err(|e| e.to_string())?;
+        let got = self
+            .client
+            .get_object(&self.key, &whole)
+            .await
+            .map_err(|e| e.to_string())?;
         let length = got.ok_or("absent")?.data.len();
-        (length == self.block.len()).then_some(()).ok_or_else(|| "wrong length".into())
+        (length == self.block.len())
+            .then_some(())
+            .ok_or_else(|| "wrong length".into())
     }
 
     async fn put(&self) -> Result<(), String> {
         let object = PutObject::new(self.block.data().clone(), self.block.sha256());
-        self.client.put_object(&self.key, &object).await.map(drop).map_err(|e| e.to_string())
+        self.client
+            .put_object(&self.key, &object)
+            .await
+            .map(drop)
+            .map_err(|e| e.to_string())
     }
 }
 
@@ -62,7 +72,10 @@ pub(crate) struct OurStore {
 impl OurStore {
     pub(crate) async fn new(target: &Target) -> Self {
         let store = S3Blockstore::new(config(target)).expect("a store");
-        let ours = Self { store, block: Block::raw(target.data.clone()) };
+        let ours = Self {
+            store,
+            block: Block::raw(target.data.clone()),
+        };
         ours.put().await.expect("the first put");
         ours
     }
@@ -75,7 +88,11 @@ impl Client for OurStore {
     }
 
     async fn get(&self) -> Result<(), String> {
-        let block = self.store.get(self.block.cid()).await.map_err(|e| e.to_string())?;
+        let block = self
+            .store
+            .get(self.block.cid())
+            .await
+            .map_err(|e| e.to_string())?;
         block.map(drop).ok_or_else(|| "absent".into())
     }
 

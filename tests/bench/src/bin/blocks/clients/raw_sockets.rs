@@ -47,7 +47,9 @@ impl Client for RawSockets {
         let mut head = [0; 512];
         let mut filled = 0;
         let end = loop {
-            let read = stream.read(&mut head[filled..]).map_err(|e| e.to_string())?;
+            let read = stream
+                .read(&mut head[filled..])
+                .map_err(|e| e.to_string())?;
             filled += read;
             if let Some(at) = head[..filled].windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
@@ -55,7 +57,9 @@ impl Client for RawSockets {
         };
         let mut body = vec![0; self.data.len()];
         body[..filled - end].copy_from_slice(&head[end..filled]);
-        stream.read_exact(&mut body[filled - end..]).map_err(|e| e.to_string())?;
+        stream
+            .read_exact(&mut body[filled - end..])
+            .map_err(|e| e.to_string())?;
         std::hint::black_box(&body);
         Ok(())
     }
@@ -67,7 +71,9 @@ impl Client for RawSockets {
         let mut head = [0; 512];
         let mut filled = 0;
         while !head[..filled].ends_with(b"\r\n\r\n") {
-            filled += stream.read(&mut head[filled..]).map_err(|e| e.to_string())?;
+            filled += stream
+                .read(&mut head[filled..])
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     }

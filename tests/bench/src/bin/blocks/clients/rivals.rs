@@ -29,7 +29,11 @@ impl ObjectStoreClient {
             .with_secret_access_key(&target.secret_key)
             .build()
             .expect("object_store");
-        Self { store, path: Path::from(KEY), data: target.data.clone() }
+        Self {
+            store,
+            path: Path::from(KEY),
+            data: target.data.clone(),
+        }
     }
 }
 
@@ -40,14 +44,24 @@ impl Client for ObjectStoreClient {
     }
 
     async fn get(&self) -> Result<(), String> {
-        let answer = self.store.get(&self.path).await.map_err(|e| e.to_string())?;
+        let answer = self
+            .store
+            .get(&self.path)
+            .await
+            .map_err(|e| e.to_string())?;
         let body = answer.bytes().await.map_err(|e| e.to_string())?;
-        (body.len() == self.data.len()).then_some(()).ok_or_else(|| "wrong length".into())
+        (body.len() == self.data.len())
+            .then_some(())
+            .ok_or_else(|| "wrong length".into())
     }
 
     async fn put(&self) -> Result<(), String> {
         let payload = PutPayload::from(self.data.clone());
-        self.store.put(&self.path, payload).await.map(drop).map_err(|e| e.to_string())
+        self.store
+            .put(&self.path, payload)
+            .await
+            .map(drop)
+            .map_err(|e| e.to_string())
     }
 }
 
@@ -91,8 +105,15 @@ impl Client for AwsSdk {
             .send()
             .await
             .map_err(|e| format!("{e:?}"))?;
-        let body = answer.body.collect().await.map_err(|e| e.to_string())?.into_bytes();
-        (body.len() == self.data.len()).then_some(()).ok_or_else(|| "wrong length".into())
+        let body = answer
+            .body
+            .collect()
+            .await
+            .map_err(|e| e.to_string())?
+            .into_bytes();
+        (body.len() == self.data.len())
+            .then_some(())
+            .ok_or_else(|| "wrong length".into())
     }
 
     async fn put(&self) -> Result<(), String> {
