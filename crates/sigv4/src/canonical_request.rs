@@ -4,6 +4,8 @@
 //! METHOD \n encoded path \n encoded query \n header lines \n \n signed header names \n payload line
 //! ```
 
+use std::borrow::Cow;
+
 use crate::encode::{Sink, is_unreserved};
 use crate::sha256::hex;
 use crate::{Error, Result};
@@ -67,49 +69,62 @@ impl PayloadLine {
     }
 }
 
+/// A header: its name in lower case, and its value.
+type Header<'a> = (Cow<'a, str>, &'a str);
+
 /// Headers in canonical order: sorted by lower-case name, those of one name as they came.
 pub(crate) struct CanonicalHeaders<'a> {
     /// Most requests have few headers; they cost no allocation.
-    few: [(&'a str, &'a str); FEW],
-    many: Vec<(&'a str, &'a str)>,
+    few: [Header<'a>; FEW],
+    many: Vec<Header<'a>>,
     count: usize,
 }
 
 impl<'a> CanonicalHeaders<'a> {
-    /// Checks the caller's `headers` and sorts them together with the signer's `own`.
-    pub(crate) fn new(
+    pub(crate) fn new() -> Self {
+        Self {
+            few: [const { (Cow::Borrowed(""), "") }; FEW],
+            many: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Checks the caller's `headers` and sorts them together with the signer's `own`, whose names
+    /// are in lower case, as are the `reserved` ones.
+    ///
+    /// In place, because moving them would cost as much as a block of SHA-256.
+    pub(crate) fn fill(
+        &mut self,
         headers: &[(&'a str, &'a str)],
         own: &[(&'a str, &'a str)],
         reserved: &[&str],
-    ) -> Result<Self> {
-        for (name, value) in headers {
-            check_name(name)?;
-            if reserved.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+    ) -> Result<()> {
+        self.count = headers.len() + own.len();
+        let all = if self.count <= FEW {
+            &mut self.few[..self.count]
+        } else {
+            self.many.resize(self.count, (Cow::Borrowed(""), ""));
+            &mut self.many[..]
+        };
+        let (theirs, ours) = all.split_at_mut(headers.len());
+        for (slot, (name, value)) in theirs.iter_mut().zip(headers) {
+            let name = canonical_name(name)?;
+            if reserved.contains(&&*name) {
                 return Err(Error::ReservedHeader {
-                    name: name.to_ascii_lowercase(),
+                    name: name.into_owned(),
                 });
             }
-            check_value(name, value)?;
+            check_value(&name, value)?;
+            *slot = (name, value);
         }
-        let count = headers.len() + own.len();
-        let mut this = Self {
-            few: [("", ""); FEW],
-            many: Vec::new(),
-            count,
-        };
-        let all = if count <= FEW {
-            &mut this.few[..count]
-        } else {
-            this.many.resize(count, ("", ""));
-            &mut this.many[..]
-        };
-        all[..headers.len()].copy_from_slice(headers);
-        all[headers.len()..].copy_from_slice(own);
-        all.sort_by(|(a, _), (b, _)| lower(a).cmp(lower(b)));
-        Ok(this)
+        for (slot, (name, value)) in ours.iter_mut().zip(own) {
+            *slot = (Cow::Borrowed(name), value);
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(())
     }
 
-    fn sorted(&self) -> &[(&'a str, &'a str)] {
+    fn sorted(&self) -> &[Header<'a>] {
         if self.count <= FEW {
             &self.few[..self.count]
         } else {
@@ -119,10 +134,7 @@ impl<'a> CanonicalHeaders<'a> {
 
     /// The one `host` header.
     pub(crate) fn host(&self) -> Result<&'a str> {
-        let mut hosts = self
-            .sorted()
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let mut hosts = self.sorted().iter().filter(|(name, _)| name == "host");
         let host = match (hosts.next(), hosts.next()) {
             (Some((_, host)), None) => host.trim_matches(' '),
             _ => return Err(Error::Host),
@@ -137,7 +149,7 @@ impl<'a> CanonicalHeaders<'a> {
     /// `name:value` lines, each with its line break.
     pub(crate) fn put_lines(&self, out: &mut impl Sink) {
         self.each_name(|name, values| {
-            put_name(out, name);
+            out.put(name);
             out.put_byte(b':');
             for (index, (_, value)) in values.iter().enumerate() {
                 if index > 0 {
@@ -157,7 +169,7 @@ impl<'a> CanonicalHeaders<'a> {
                 out.put(separator);
             }
             first = false;
-            put_name(out, name);
+            out.put(name);
         });
     }
 
@@ -167,12 +179,9 @@ impl<'a> CanonicalHeaders<'a> {
     }
 
     /// Calls `each` with every name and its values.
-    pub(crate) fn each_name(&self, mut each: impl FnMut(&'a str, &[(&'a str, &'a str)])) {
-        for values in self
-            .sorted()
-            .chunk_by(|(a, _), (b, _)| a.eq_ignore_ascii_case(b))
-        {
-            each(values[0].0, values);
+    pub(crate) fn each_name(&self, mut each: impl FnMut(&str, &[Header<'a>])) {
+        for values in self.sorted().chunk_by(|(a, _), (b, _)| a == b) {
+            each(&values[0].0, values);
         }
     }
 }
@@ -188,14 +197,6 @@ pub(crate) fn put_headers_and_payload(
     headers.put_names(out, ";");
     out.put_byte(b'\n');
     out.put(payload);
-}
-
-pub(crate) fn put_name(out: &mut impl Sink, name: &str) {
-    if any(name, |byte| byte.is_ascii_uppercase()) {
-        out.put(&name.to_ascii_lowercase());
-    } else {
-        out.put(name);
-    }
 }
 
 /// A value without spaces around it, and with runs of spaces inside it as one.
@@ -223,11 +224,14 @@ pub(crate) fn check_line(method: &str, path: &str) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn check_name(name: &str) -> Result<()> {
-    if is_token(name) {
-        Ok(())
-    } else {
+/// A header's name in lower case.
+pub(crate) fn canonical_name(name: &str) -> Result<Cow<'_, str>> {
+    if !is_token(name) {
         Err(Error::HeaderName)
+    } else if any(name, |byte| byte.is_ascii_uppercase()) {
+        Ok(Cow::Owned(name.to_ascii_lowercase()))
+    } else {
+        Ok(Cow::Borrowed(name))
     }
 }
 
@@ -249,14 +253,17 @@ fn any(text: &str, kind: impl Fn(u8) -> bool) -> bool {
 
 /// A token of RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| is_unreserved(byte) || b"!#$%&'*+^`|".contains(&byte))
-}
-
-fn lower(name: &str) -> impl Iterator<Item = u8> {
-    name.bytes().map(|byte| byte.to_ascii_lowercase())
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            table[byte as usize] = is_unreserved(byte)
+                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|');
+            byte += 1;
+        }
+        table
+    };
+    !text.is_empty() && !any(text, |byte| !TOKEN[usize::from(byte)])
 }
 
 #[cfg(test)]
@@ -264,9 +271,10 @@ mod tests {
     use super::*;
 
     fn canonical(headers: &[(&str, &str)]) -> Result<String> {
-        let headers = CanonicalHeaders::new(headers, &[("x-amz-date", "D")], &["x-amz-date"])?;
+        let mut sorted = CanonicalHeaders::new();
+        sorted.fill(headers, &[("x-amz-date", "D")], &["x-amz-date"])?;
         let mut out = String::new();
-        put_headers_and_payload(&mut out, &headers, Payload::Unsigned.line().as_str());
+        put_headers_and_payload(&mut out, &sorted, Payload::Unsigned.line().as_str());
         Ok(out)
     }
 
@@ -322,10 +330,9 @@ mod tests {
     #[test]
     fn there_is_one_host() {
         let host = |headers: &[(&str, &str)]| {
-            CanonicalHeaders::new(headers, &[], &[])
-                .unwrap()
-                .host()
-                .map(str::to_owned)
+            let mut sorted = CanonicalHeaders::new();
+            sorted.fill(headers, &[], &[]).unwrap();
+            sorted.host().map(str::to_owned)
         };
         assert_eq!(host(&[("Host", " [::1]:9000 ")]).unwrap(), "[::1]:9000");
         for headers in [

@@ -1,6 +1,5 @@
 //! Step 4, the other way: the signature in the query of a URL.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -12,6 +11,7 @@ use crate::encode::{Sink, path_bound, put_component, put_path, sorted_query};
 use crate::sha256::{Canonical, hex};
 use crate::signer::Signer;
 use crate::string_to_sign::{ALGORITHM, Moment, TERMINATOR};
+use crate::timestamp::Stamp;
 use crate::{Credentials, Error, Result, Timestamp};
 
 /// The longest life of a signed URL, in seconds: 7 days.
@@ -43,7 +43,8 @@ impl Signer {
     /// # Errors
     /// Where the request cannot be one or the life is out of bounds: see [`Error`].
     pub fn presign(&self, request: &Request<'_>, presign: &Presign<'_>) -> Result<String> {
-        let parts = Parts::new(self, request, presign, &[])?;
+        let mut headers = CanonicalHeaders::new();
+        let parts = Parts::new(self, request, presign, &[], &mut headers)?;
         let mut url = String::with_capacity(parts.url_length(request));
         parts.put_base(&mut url);
         let path = url.len();
@@ -58,7 +59,7 @@ impl Signer {
             canonical.put_byte(b'\n');
         }
         let payload = presign.payload.line();
-        put_headers_and_payload(&mut canonical, &parts.headers, payload.as_str());
+        put_headers_and_payload(&mut canonical, parts.headers, payload.as_str());
         let signature = parts.moment.sign(&mut canonical);
         url.push_str(SIGNATURE);
         put_hex(&mut url, &signature);
@@ -76,7 +77,7 @@ pub(crate) fn put_hex(out: &mut String, signature: &[u8; 32]) {
 /// A request that was checked, and what its URL is made of.
 pub(crate) struct Parts<'a> {
     signer: &'a Signer,
-    pub(crate) headers: CanonicalHeaders<'a>,
+    pub(crate) headers: &'a CanonicalHeaders<'a>,
     pub(crate) moment: Arc<Moment>,
     scheme: &'a str,
     host: &'a str,
@@ -84,13 +85,14 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// `more` are headers that are signed besides the request's own.
+    /// `more` are headers that are signed besides the request's own; `headers` takes them all.
     #[inline]
     pub(crate) fn new(
         signer: &'a Signer,
         request: &Request<'a>,
         presign: &Presign<'a>,
         more: &[(&'a str, &'a str)],
+        headers: &'a mut CanonicalHeaders<'a>,
     ) -> Result<Self> {
         check_line(request.method, request.path)?;
         if !matches!(presign.scheme, "http" | "https") {
@@ -108,7 +110,7 @@ impl<'a> Parts<'a> {
                 });
             }
         }
-        let headers = CanonicalHeaders::new(request.headers, more, &RESERVED)?;
+        headers.fill(request.headers, more, &RESERVED)?;
         Ok(Self {
             signer,
             host: headers.host()?,
@@ -121,10 +123,11 @@ impl<'a> Parts<'a> {
 
     /// An upper bound of the URL's length where the request has no parameters of its own.
     pub(crate) fn url_length(&self, request: &Request<'_>) -> usize {
-        // Of fixed length: `https://?`, date, time, expiry, names of parameters, signature.
-        150 + self.host.len()
+        // Of fixed length: `https://?`, expiry, signature.
+        96 + self.host.len()
             + path_bound(request.path)
-            + self.signer.parameters().len()
+            + self.moment.query.len()
+            + self.signer.parameters().after_expires.len()
             + self.headers.names_length()
     }
 
@@ -156,19 +159,9 @@ impl<'a> Parts<'a> {
 
     /// The parameters of the signature, in canonical order.
     fn put_parameters(&self, out: &mut String) {
-        let Parameters {
-            until_date,
-            until_time,
-            token,
-        } = self.signer.parameters();
-        out.push_str(until_date);
-        out.push_str(self.moment.stamp.date());
-        out.push_str(until_time);
-        out.push_str(self.moment.stamp.as_str());
-        out.push_str("&X-Amz-Expires=");
-        write!(out, "{}", self.expires).expect("a String takes all");
-        out.push_str(token);
-        out.push_str("&X-Amz-SignedHeaders=");
+        out.push_str(&self.moment.query);
+        put_decimal(out, self.expires);
+        out.push_str(&self.signer.parameters().after_expires);
         self.headers.put_names(out, "%3B");
     }
 }
@@ -187,35 +180,54 @@ const PARAMETERS: [&str; 7] = [
 /// The parts of the query that are the same for all URLs of a signer.
 pub(crate) struct Parameters {
     /// From the algorithm to the date in the credential scope.
-    until_date: String,
+    before_date: String,
     /// From there to the time.
-    until_time: String,
-    /// The session token, if there is one.
-    token: Zeroizing<String>,
+    after_date: String,
+    /// From after the expiry to the headers' names, with the session token if there is one.
+    after_expires: Zeroizing<String>,
 }
 
 impl Parameters {
     pub(crate) fn new(credentials: &Credentials, region: &str, service: &str) -> Self {
-        let mut until_date = format!("X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=");
-        put_component(&mut until_date, credentials.access_key_id());
-        until_date.push_str("%2F");
-        let until_time = format!("%2F{region}%2F{service}%2F{TERMINATOR}&X-Amz-Date=");
-        let mut token = Zeroizing::default();
-        if let Some(text) = credentials.session_token() {
-            token = Zeroizing::new(String::with_capacity(22 + 3 * text.len()));
-            token.push_str("&X-Amz-Security-Token=");
-            put_component(&mut *token, text);
+        let mut before_date = format!("X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=");
+        put_component(&mut before_date, credentials.access_key_id());
+        before_date.push_str("%2F");
+        let after_date = format!("%2F{region}%2F{service}%2F{TERMINATOR}&X-Amz-Date=");
+        let token = credentials.session_token();
+        // As much as it may take, so that no copy of the token is left behind.
+        let bound = 50 + 3 * token.map_or(0, str::len);
+        let mut after_expires = Zeroizing::new(String::with_capacity(bound));
+        if let Some(token) = token {
+            after_expires.push_str("&X-Amz-Security-Token=");
+            put_component(&mut *after_expires, token);
         }
+        after_expires.push_str("&X-Amz-SignedHeaders=");
         Self {
-            until_date,
-            until_time,
-            token,
+            before_date,
+            after_date,
+            after_expires,
         }
     }
 
-    fn len(&self) -> usize {
-        self.until_date.len() + self.until_time.len() + self.token.len()
+    /// From the algorithm to where the expiry goes.
+    pub(crate) fn before_expires(&self, stamp: Stamp) -> String {
+        [
+            &self.before_date,
+            stamp.date(),
+            &self.after_date,
+            stamp.as_str(),
+            "&X-Amz-Expires=",
+        ]
+        .concat()
     }
+}
+
+/// Without the machinery of `fmt`, which costs as much as half a block of SHA-256.
+fn put_decimal(out: &mut String, number: u32) {
+    if number > 9 {
+        put_decimal(out, number / 10);
+    }
+    out.extend(char::from_digit(number % 10, 10));
 }
 
 #[cfg(test)]

@@ -130,7 +130,8 @@ impl Signer {
         for (reserved, (name, _)) in reserved.iter_mut().zip(own) {
             *reserved = name;
         }
-        let headers = CanonicalHeaders::new(request.headers, own, &reserved)?;
+        let mut headers = CanonicalHeaders::new();
+        headers.fill(request.headers, own, &reserved)?;
         headers.host()?;
 
         let mut canonical = Canonical::new();
@@ -177,9 +178,13 @@ impl Signer {
 
     #[inline]
     pub(crate) fn moment(&self, now: Timestamp) -> Arc<Moment> {
-        self.keys.moment(now, &self.region, &self.service, |date| {
+        let derive = |date: &str| {
             let secret = self.credentials.secret_access_key();
             derive(secret, date, &self.region, &self.service)
+        };
+        self.keys.moment(now, derive, |key, stamp| {
+            let query = self.parameters.before_expires(stamp);
+            Moment::new(key, stamp, &self.region, &self.service, query)
         })
     }
 

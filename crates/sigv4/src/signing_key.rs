@@ -8,6 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::Timestamp;
 use crate::sha256::HmacKey;
 use crate::string_to_sign::{Moment, TERMINATOR};
+use crate::timestamp::Stamp;
 
 /// `HMAC(HMAC(HMAC(HMAC("AWS4" + secret, date), region), service), "aws4_request")`, ready to sign.
 pub(crate) fn derive(secret: &str, date: &str, region: &str, service: &str) -> HmacKey {
@@ -44,14 +45,13 @@ pub(crate) struct KeyCache {
 }
 
 impl KeyCache {
-    /// What the signatures of `now` share; `derive` makes the key of a day.
+    /// What the signatures of `now` share; `derive` makes the key of a day, `begin` the rest.
     #[inline]
     pub(crate) fn moment(
         &self,
         now: Timestamp,
-        region: &str,
-        service: &str,
         derive: impl FnOnce(&str) -> HmacKey,
+        begin: impl FnOnce(HmacKey, Stamp) -> Moment,
     ) -> Arc<Moment> {
         // A panic cannot leave an entry half-written, so a poisoned lock is as good as any.
         if let Some((cached, moment)) = &*self.last.read().unwrap_or_else(PoisonError::into_inner)
@@ -61,7 +61,7 @@ impl KeyCache {
         }
         let stamp = now.stamp();
         let key = self.key(now.day(), || derive(stamp.date()));
-        let moment = Arc::new(Moment::new(key, stamp, region, service));
+        let moment = Arc::new(begin(key, stamp));
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some((now, moment.clone()));
         moment
     }
@@ -109,16 +109,15 @@ mod tests {
         let cache = KeyCache::default();
         let derived = Cell::new(0);
         let key_of = |date: &str| HmacKey::new(&[date.as_bytes()[7]; 32]);
+        let begin = |key, stamp| Moment::new(key, stamp, "r", "s", String::new());
         let sign = |seconds| {
             let now = Timestamp::from_unix(seconds);
             let derive = |date: &str| {
                 derived.set(derived.get() + 1);
                 key_of(date)
             };
-            let signature = cache
-                .moment(now, "r", "s", derive)
-                .sign(&mut Canonical::new());
-            let fresh = Moment::new(key_of(&now.date()), now.stamp(), "r", "s");
+            let signature = cache.moment(now, derive, begin).sign(&mut Canonical::new());
+            let fresh = begin(key_of(&now.date()), now.stamp());
             assert_eq!(signature, fresh.sign(&mut Canonical::new()), "{now}");
         };
         let (before, after) = (86_399, 86_400);

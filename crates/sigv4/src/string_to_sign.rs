@@ -26,12 +26,20 @@ pub(crate) fn put_scope(out: &mut impl Sink, stamp: Stamp, region: &str, service
 /// canonical request. Wiped on drop.
 pub(crate) struct Moment {
     pub(crate) stamp: Stamp,
+    /// The beginning of a signed URL's query.
+    pub(crate) query: String,
     key: HmacKey,
     message: Message,
 }
 
 impl Moment {
-    pub(crate) fn new(key: HmacKey, stamp: Stamp, region: &str, service: &str) -> Self {
+    pub(crate) fn new(
+        key: HmacKey,
+        stamp: Stamp,
+        region: &str,
+        service: &str,
+        query: String,
+    ) -> Self {
         let mut message = key.message();
         message.put(ALGORITHM);
         message.put_byte(b'\n');
@@ -42,6 +50,7 @@ impl Moment {
         message.settle();
         Self {
             stamp,
+            query,
             key,
             message,
         }

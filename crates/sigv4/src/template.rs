@@ -3,10 +3,11 @@
 //! Everything they share is encoded and hashed once. What is left for each is the hashing that
 //! cannot be avoided, and no allocation.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::canonical_request::{Request, check_name, check_value, put_name, put_value};
+use crate::canonical_request::{CanonicalHeaders, Request, canonical_name, check_value, put_value};
 use crate::encode::{Sink, path_bound, put_path};
 use crate::presign::{Parts, Presign, SIGNATURE, put_hex};
 use crate::sha256::Canonical;
@@ -56,26 +57,20 @@ impl Signer {
         varying: &[&str],
         presign: &Presign<'_>,
     ) -> Result<Template> {
-        let more: Vec<(&str, &str)> = varying.iter().map(|name| (*name, "")).collect();
+        let varying = varying
+            .iter()
+            .map(|name| canonical_name(name).map(Cow::into_owned))
+            .collect::<Result<Vec<String>>>()?;
+        let more: Vec<(&str, &str)> = varying.iter().map(|name| (&**name, "")).collect();
         for (index, name) in varying.iter().enumerate() {
-            check_name(name)?;
-            let others = more[..index].iter().chain(request.headers);
-            if others
-                .into_iter()
-                .any(|(other, _)| other.eq_ignore_ascii_case(name))
-                || name.eq_ignore_ascii_case("host")
-            {
-                return Err(Error::ReservedHeader {
-                    name: name.to_ascii_lowercase(),
-                });
+            let mut others = more[..index].iter().chain(request.headers);
+            if name == "host" || others.any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                return Err(Error::ReservedHeader { name: name.clone() });
             }
         }
-        let parts = Parts::new(self, request, presign, &more)?;
-        let slot = |name: &str| {
-            varying
-                .iter()
-                .position(|own| own.eq_ignore_ascii_case(name))
-        };
+        let mut headers = CanonicalHeaders::new();
+        let parts = Parts::new(self, request, presign, &more, &mut headers)?;
+        let slot = |name: &str| varying.iter().position(|own| own == name);
 
         let mut base = String::with_capacity(parts.url_length(request));
         parts.put_base(&mut base);
@@ -92,7 +87,7 @@ impl Signer {
         let mut rest = format!("\n{}\n", &query[1..]);
         let mut slots = Vec::new();
         parts.headers.each_name(|name, values| {
-            put_name(&mut rest, name);
+            rest.push_str(name);
             rest.push(':');
             if let Some(slot) = slot(name) {
                 slots.push((rest.len(), slot));
@@ -120,11 +115,8 @@ impl Signer {
             canonical,
             rest,
             slots,
-            varying: varying
-                .iter()
-                .map(|name| name.to_ascii_lowercase())
-                .collect(),
             moment: parts.moment,
+            varying,
             url: UrlParts { base, query },
         })
     }
