@@ -139,11 +139,11 @@ impl<'a> CanonicalHeaders<'a> {
             (Some((_, host)), None) => host.trim_matches(' '),
             _ => return Err(Error::Host),
         };
-        let valid = !host.is_empty()
-            && host
-                .bytes()
-                .all(|b| is_unreserved(b) || matches!(b, b':' | b'[' | b']' | b'%'));
-        if valid { Ok(host) } else { Err(Error::Host) }
+        if is_made_of(HOST, host) {
+            Ok(host)
+        } else {
+            Err(Error::Host)
+        }
     }
 
     /// `name:value` lines, each with its line break.
@@ -253,17 +253,34 @@ fn any(text: &str, kind: impl Fn(u8) -> bool) -> bool {
 
 /// A token of RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
-    const TOKEN: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0;
-        while byte < 128 {
-            table[byte as usize] = is_unreserved(byte)
-                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|');
-            byte += 1;
+    is_made_of(TOKEN, text)
+}
+
+/// What a byte may be part of. A table, because these texts are short.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if is_unreserved(byte) {
+            kinds[byte as usize] = TOKEN | HOST;
         }
-        table
-    };
-    !text.is_empty() && !any(text, |byte| !TOKEN[usize::from(byte)])
+        kinds[byte as usize] |= match byte {
+            b'!' | b'#' | b'$' | b'&' | b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' => TOKEN,
+            b':' | b'[' | b']' => HOST,
+            b'%' => TOKEN | HOST,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+
+#[inline]
+fn is_made_of(kind: u8, text: &str) -> bool {
+    let common = |kinds, byte| kinds & KINDS[usize::from(byte)];
+    !text.is_empty() && text.bytes().fold(kind, common) == kind
 }
 
 #[cfg(test)]

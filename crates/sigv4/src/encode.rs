@@ -40,7 +40,7 @@ impl<const BLOCKS: usize> Sink for crate::sha256::Sha256<BLOCKS> {
 /// encoded. `path` is the decoded text, say `/bucket/` plus the object's key.
 pub fn encode_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
-    put_path(&mut out, path);
+    Path::new(path).put(&mut out);
     out
 }
 
@@ -52,12 +52,46 @@ pub fn encode_query(query: &[(&str, &str)]) -> String {
     out
 }
 
-pub(crate) fn put_path(out: &mut impl Sink, path: &str) {
-    put(out, path, is_unreserved_or_slash);
+/// A path to encode, looked at once however often it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'a> {
+    decoded: &'a str,
+    /// Whether there is nothing to encode.
+    plain: bool,
+}
+
+impl<'a> Path<'a> {
+    #[inline]
+    pub(crate) fn new(decoded: &'a str) -> Self {
+        Self {
+            decoded,
+            plain: all(decoded, is_unreserved_or_slash),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn put(self, out: &mut impl Sink) {
+        if self.plain {
+            out.put(self.decoded);
+        } else {
+            put_encoded(out, self.decoded, is_unreserved_or_slash);
+        }
+    }
+
+    /// An upper bound of the encoded length.
+    pub(crate) fn bound(self) -> usize {
+        let longest = if self.plain { 1 } else { 3 };
+        longest * self.decoded.len()
+    }
 }
 
 pub(crate) fn put_component(out: &mut impl Sink, text: &str) {
-    put(out, text, is_unreserved);
+    // Most texts need no encoding at all.
+    if all(text, is_unreserved) {
+        out.put(text);
+    } else {
+        put_encoded(out, text, is_unreserved);
+    }
 }
 
 pub(crate) fn put_query(out: &mut impl Sink, query: &[(&str, &str)]) {
@@ -72,15 +106,6 @@ pub(crate) fn put_query(out: &mut impl Sink, query: &[(&str, &str)]) {
         out.put(name);
         out.put_byte(b'=');
         out.put(value);
-    }
-}
-
-/// An upper bound of the length of an encoded path.
-pub(crate) fn path_bound(path: &str) -> usize {
-    if all(path, is_unreserved_or_slash) {
-        path.len()
-    } else {
-        3 * path.len()
     }
 }
 
@@ -129,13 +154,7 @@ fn all(text: &str, keep: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & keep(byte))
 }
 
-#[inline]
-fn put(out: &mut impl Sink, mut text: &str, keep: impl Fn(u8) -> bool) {
-    // Object keys need no encoding at all as a rule.
-    if all(text, &keep) {
-        out.put(text);
-        return;
-    }
+fn put_encoded(out: &mut impl Sink, mut text: &str, keep: impl Fn(u8) -> bool) {
     loop {
         let run = text
             .bytes()

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
-use crate::encode::{Sink, path_bound, put_component, put_path, sorted_query};
+use crate::encode::{Path, Sink, put_component, sorted_query};
 use crate::sha256::{Canonical, hex};
 use crate::signer::Signer;
 use crate::string_to_sign::{ALGORITHM, Moment, TERMINATOR};
@@ -45,10 +45,10 @@ impl Signer {
     pub fn presign(&self, request: &Request<'_>, presign: &Presign<'_>) -> Result<String> {
         let mut headers = CanonicalHeaders::new();
         let parts = Parts::new(self, request, presign, &[], &mut headers)?;
-        let mut url = String::with_capacity(parts.url_length(request));
+        let mut url = String::with_capacity(parts.url_length());
         parts.put_base(&mut url);
         let path = url.len();
-        put_path(&mut url, request.path);
+        parts.path.put(&mut url);
         let query = url.len() + 1;
         url.push('?');
         parts.put_query(&mut url, request.query);
@@ -81,6 +81,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) moment: Arc<Moment>,
     scheme: &'a str,
     host: &'a str,
+    pub(crate) path: Path<'a>,
     expires: u32,
 }
 
@@ -117,15 +118,16 @@ impl<'a> Parts<'a> {
             headers,
             moment: signer.moment(presign.now),
             scheme: presign.scheme,
+            path: Path::new(request.path),
             expires: presign.expires,
         })
     }
 
     /// An upper bound of the URL's length where the request has no parameters of its own.
-    pub(crate) fn url_length(&self, request: &Request<'_>) -> usize {
+    pub(crate) fn url_length(&self) -> usize {
         // Of fixed length: `https://?`, expiry, signature.
         96 + self.host.len()
-            + path_bound(request.path)
+            + self.path.bound()
             + self.moment.query.len()
             + self.signer.parameters().after_expires.len()
             + self.headers.names_length()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::canonical_request::{
     CanonicalHeaders, Payload, Request, check_line, put_headers_and_payload,
 };
-use crate::encode::{Sink, is_unreserved, put_path, put_query};
+use crate::encode::{Path, Sink, is_unreserved, put_query};
 use crate::presign::Parameters;
 use crate::sha256::{Canonical, hex};
 use crate::signing_key::{KeyCache, derive};
@@ -137,7 +137,7 @@ impl Signer {
         let mut canonical = Canonical::new();
         canonical.put(request.method);
         canonical.put_byte(b'\n');
-        put_path(&mut canonical, request.path);
+        Path::new(request.path).put(&mut canonical);
         canonical.put_byte(b'\n');
         put_query(&mut canonical, request.query);
         canonical.put_byte(b'\n');

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::canonical_request::{CanonicalHeaders, Request, canonical_name, check_value, put_value};
-use crate::encode::{Sink, path_bound, put_path};
+use crate::encode::{Path, Sink};
 use crate::presign::{Parts, Presign, SIGNATURE, put_hex};
 use crate::sha256::Canonical;
 use crate::signer::Signer;
@@ -72,10 +72,10 @@ impl Signer {
         let parts = Parts::new(self, request, presign, &more, &mut headers)?;
         let slot = |name: &str| varying.iter().position(|own| own == name);
 
-        let mut base = String::with_capacity(parts.url_length(request));
+        let mut base = String::with_capacity(parts.url_length());
         parts.put_base(&mut base);
         let path = base.len();
-        put_path(&mut base, request.path);
+        parts.path.put(&mut base);
         let mut query = String::from("?");
         parts.put_query(&mut query, request.query);
 
@@ -130,6 +130,11 @@ impl Template {
     /// [`Error::HeaderValue`] where a value holds a control character, [`Error::Values`] where
     /// their number is wrong.
     pub fn sign(&self, key: &str, values: &[&str]) -> Result<[u8; 32]> {
+        self.sign_path(Path::new(key), values)
+    }
+
+    #[inline]
+    fn sign_path(&self, key: Path<'_>, values: &[&str]) -> Result<[u8; 32]> {
         if values.len() != self.varying.len() {
             return Err(Error::Values {
                 expected: self.varying.len(),
@@ -140,7 +145,7 @@ impl Template {
             check_value(name, value)?;
         }
         let mut canonical = self.canonical.clone();
-        put_path(&mut canonical, key);
+        key.put(&mut canonical);
         let mut start = 0;
         for &(end, value) in &self.slots {
             canonical.put(&self.rest[start..end]);
@@ -156,16 +161,21 @@ impl Template {
     /// # Errors
     /// As [`Self::sign`].
     pub fn url(&self, key: &str, values: &[&str]) -> Result<String> {
-        Ok(self.assemble(key, &self.sign(key, values)?))
+        let key = Path::new(key);
+        Ok(self.assemble_path(key, &self.sign_path(key, values)?))
     }
 
     /// The whole URL for `key` from its signature.
     pub fn assemble(&self, key: &str, signature: &[u8; 32]) -> String {
+        self.assemble_path(Path::new(key), signature)
+    }
+
+    fn assemble_path(&self, key: Path<'_>, signature: &[u8; 32]) -> String {
         let UrlParts { base, query } = &self.url;
-        let length = base.len() + path_bound(key) + query.len() + 64;
+        let length = base.len() + key.bound() + query.len() + 64;
         let mut url = String::with_capacity(length);
         url.push_str(base);
-        put_path(&mut url, key);
+        key.put(&mut url);
         url.push_str(query);
         put_hex(&mut url, signature);
         url
