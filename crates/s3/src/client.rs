@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use cidbucket_blockstore::{Error, Report, Result};
 use cidbucket_presign::Bucket;
-use cidbucket_sigv4::{Payload, Request as ToSign, Signer, Timestamp, encode_path, encode_query};
+use cidbucket_sigv4::{Request as ToSign, Signer, Timestamp, encode_path, encode_query};
 use futures::future::{Either, select};
 use http::{HeaderName, HeaderValue, Response, Uri, header};
 use parking_lot::{Mutex, RwLock};
@@ -453,13 +453,13 @@ impl S3Client {
                     now,
                 )
                 .map_err(|error| invalid(error.to_string()))?;
-            for (name, text) in signed.iter() {
-                let mut value = if name == "x-amz-content-sha256" && call.payload == Payload::Empty
-                {
-                    EMPTY_SHA256
-                } else {
-                    value(name, text)?
-                };
+            let (text, values) = signed.into_text();
+            let text = Bytes::from(text);
+            for (name, range) in values {
+                let mut value =
+                    HeaderValue::from_maybe_shared(text.slice(range)).map_err(|_| {
+                        invalid(format!("the value of {name} is not valid in a header"))
+                    })?;
                 value.set_sensitive(matches!(name, "authorization" | "x-amz-security-token"));
                 headers.insert(HeaderName::from_static(name), value);
             }
@@ -578,9 +578,6 @@ impl fmt::Debug for S3Client {
 
 /// Most headers of a request beside the signature's.
 const MAX_HEADERS: usize = 20;
-
-const EMPTY_SHA256: HeaderValue =
-    HeaderValue::from_static("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
 /// A signed request, and where it goes.
 struct Ready {
