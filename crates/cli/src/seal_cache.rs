@@ -40,18 +40,22 @@ impl Entry {
 /// The seal of a bucket: the one kept, or the one that trying finds. A bucket that was found to
 /// enforce none is tried anew each time, since that is what its owner will want to change.
 pub(crate) async fn seal(config: &S3Config, env: &Env, bar: &ProgressBar) -> Outcome<Option<Seal>> {
-    let name = config.bucket.to_string();
-    if let Some(path) = path(env)
-        && let Some(entry) = load(&path).remove(&name)
-        && entry.is_fresh()
-    {
-        return Ok(Some(entry.seal));
+    if let Some(seal) = kept(config, env) {
+        return Ok(Some(seal));
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     let seal = Probe::run(&S3Client::new(config.clone())?).await?.seal;
     bar.finish_and_clear();
     keep(env, config, seal);
     Ok(seal)
+}
+
+/// Has our own puts send the SHA-256 as `x-amz-checksum-sha256` too, where the bucket was found to
+/// check it: some servers check nothing else.
+pub(crate) fn send_what_is_checked(config: &mut S3Config, env: &Env) {
+    if kept(config, env) == Some(Seal::Checksum) {
+        config.send_checksum = true;
+    }
 }
 
 /// Keeps what was found. Where it cannot be kept, the next run tries again.
@@ -70,6 +74,12 @@ pub(crate) fn keep(env: &Env, config: &S3Config, seal: Option<Seal>) {
     if let Err(error) = store(&path, &known) {
         tracing::debug!(path = %path.display(), %error, "could not keep the bucket's seal");
     }
+}
+
+/// The seal that was found for a bucket not long ago.
+fn kept(config: &S3Config, env: &Env) -> Option<Seal> {
+    let entry = load(&path(env)?).remove(&config.bucket.to_string())?;
+    entry.is_fresh().then_some(entry.seal)
 }
 
 /// What is kept; nothing where the file is missing or damaged.
@@ -129,6 +139,11 @@ mod tests {
         keep(&env, &config("two"), Some(Seal::PayloadHash));
         let seals: Vec<_> = load(&path).values().map(|entry| entry.seal).collect();
         assert_eq!(seals, [Seal::Checksum, Seal::PayloadHash]);
+        for (bucket, sends) in [("one", true), ("two", false), ("three", false)] {
+            let mut config = config(bucket);
+            send_what_is_checked(&mut config, &env);
+            assert_eq!(config.send_checksum, sends, "{bucket}");
+        }
         keep(&env, &config("one"), None);
         assert_eq!(load(&path).len(), 1);
         // What is old goes, and is not used.

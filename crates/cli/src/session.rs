@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::failure::{Exit, Failure, Outcome, Stop};
 use crate::progress;
+use crate::seal_cache;
 use crate::streams::Io;
 use crate::styling::{Styling, styled};
 
@@ -116,7 +117,12 @@ impl<'a> Session<'a> {
 
     /// Opens the store to write to it: a folder that is missing is made.
     pub(crate) fn store_to_fill(&self) -> impl Future<Output = Opened> + Send + use<> {
-        let location = self.location();
+        let location = self.location().map(|mut location| {
+            if let Location::S3 { config, .. } = &mut location {
+                seal_cache::send_what_is_checked(config, self.env);
+            }
+            location
+        });
         async { Ok(location?.open_or_create().await?) }
     }
 
