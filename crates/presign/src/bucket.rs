@@ -134,6 +134,15 @@ impl Bucket {
         &self.host
     }
 
+    /// The endpoint it was made with: [`Self::new`] with this makes the same bucket.
+    pub fn endpoint(&self) -> String {
+        let host = match self.style {
+            Style::Path => &self.host,
+            Style::Virtual => &self.host[self.name.len() + 1..],
+        };
+        format!("{}://{host}{}", self.scheme, self.base_path)
+    }
+
     /// The bucket's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -309,6 +318,16 @@ mod tests {
 
     fn url(endpoint: &str, name: &str, style: Style) -> Result<String, BucketError> {
         Bucket::new(endpoint, name, "r", style).map(|bucket| bucket.to_string())
+    }
+
+    #[test]
+    fn endpoints() {
+        for endpoint in ["http://h:9000", "https://h.example/base/path"] {
+            for style in [Style::Path, Style::Virtual] {
+                let bucket = Bucket::new(endpoint, "name", "r", style).unwrap();
+                assert_eq!(bucket.endpoint(), endpoint, "{style}");
+            }
+        }
     }
 
     #[test]

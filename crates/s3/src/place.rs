@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cidbucket_blockstore::{Error, Report, Result};
-use cidbucket_presign::{Bucket, Style};
+use cidbucket_presign::Bucket;
 use http::{HeaderValue, Uri};
 
 use crate::transport::{HttpClient, Origin};
@@ -56,28 +56,10 @@ impl Place {
             return None;
         }
         let old = &self.bucket;
-        let endpoint = regional(&endpoint(old), old.region(), region);
+        let endpoint = regional(&old.endpoint(), old.region(), region);
         let bucket = Bucket::new(&endpoint, old.name(), region, old.style()).ok()?;
         Self::new(bucket, http).ok()
     }
-}
-
-/// The URL of the bucket without the bucket.
-fn endpoint(bucket: &Bucket) -> String {
-    let (name, path) = (bucket.name(), bucket.path(""));
-    let path = path.trim_end_matches('/');
-    let (host, base) = match bucket.style() {
-        Style::Path => (bucket.host(), path.strip_suffix(name)),
-        Style::Virtual => (
-            bucket
-                .host()
-                .strip_prefix(name)
-                .map_or(bucket.host(), |host| &host[1..]),
-            Some(path),
-        ),
-    };
-    let base = base.unwrap_or(path).trim_end_matches('/');
-    format!("{}://{host}{base}", bucket.scheme())
 }
 
 /// The endpoint of AWS in another region; any other endpoint as it is.
@@ -99,16 +81,6 @@ fn regional(endpoint: &str, from: &str, to: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn endpoints() {
-        for endpoint in ["http://h:9000", "https://h.example/base/path"] {
-            for style in [Style::Path, Style::Virtual] {
-                let bucket = Bucket::new(endpoint, "name", "r", style).unwrap();
-                assert_eq!(super::endpoint(&bucket), endpoint, "{style}");
-            }
-        }
-    }
 
     #[test]
     fn only_the_region_of_an_aws_host_changes() {

@@ -18,7 +18,6 @@ use crate::credentials::CredentialsProvider;
 
 pub use env::Env;
 pub(crate) use profile::{Profiles, Properties};
-pub(crate) use url::endpoint_of;
 
 /// Everything that can be set about an S3 store. Every default is safe on every known server.
 ///
@@ -130,9 +129,9 @@ impl fmt::Debug for CredentialsSource {
 pub struct Timeouts {
     /// To resolve the name, connect and finish the TLS handshake. 5 s.
     pub connect: Duration,
-    /// From the request sent to the first byte of its answer. 20 s.
+    /// From the last byte that the server took to the first byte of its answer. 20 s.
     pub first_byte: Duration,
-    /// Without a single byte of a body, in either direction. 10 s.
+    /// While less than 1 KiB per second comes of an answer's body. 10 s.
     pub stall: Duration,
     /// For a whole operation, over all its tries. 120 s.
     pub total: Duration,

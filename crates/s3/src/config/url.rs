@@ -164,7 +164,7 @@ impl S3Config {
         {
             let _ = write!(url, "/{}", escaped(segment));
         }
-        let endpoint = endpoint_of(bucket);
+        let endpoint = bucket.endpoint();
         let aws = endpoint == aws_endpoint(bucket.region());
         let mut separator = '?';
         let mut option = |name: &str, value: Cow<'_, str>| {
@@ -414,24 +414,6 @@ fn host_of(endpoint: &str) -> Result<String> {
     Ok(host.to_ascii_lowercase())
 }
 
-/// The endpoint that makes this bucket.
-pub(crate) fn endpoint_of(bucket: &Bucket) -> String {
-    let path = bucket.path("");
-    let (host, base) = match bucket.style() {
-        Style::Path => (
-            bucket.host(),
-            path.strip_suffix('/')
-                .and_then(|path| path.strip_suffix(bucket.name())),
-        ),
-        Style::Virtual => (
-            &bucket.host()[bucket.name().len() + 1..],
-            Some(path.as_str()),
-        ),
-    };
-    let base = base.unwrap_or_default().trim_end_matches('/');
-    format!("{}://{host}{base}", bucket.scheme())
-}
-
 fn is_loopback(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
@@ -590,7 +572,7 @@ mod tests {
     #[test]
     fn the_environment_is_read_in_the_order_of_the_aws_tools() {
         let endpoint =
-            |variables: &[(&str, &str)]| endpoint_of(&read("s3://bbb", variables).unwrap().bucket);
+            |variables: &[(&str, &str)]| read("s3://bbb", variables).unwrap().bucket.endpoint();
         let all = [
             ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1"),
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:2"),

@@ -123,7 +123,7 @@ impl Probe {
     /// there is some.
     pub fn to_json(&self) -> Value {
         json!({
-            "endpoint": crate::config::endpoint_of(&self.bucket),
+            "endpoint": self.bucket.endpoint(),
             "bucket": self.bucket.name(),
             "region": self.bucket.region(),
             "style": self.bucket.style().name(),

@@ -38,8 +38,7 @@ pub(super) enum Oversize {
 /// Reads `body` from `connection`.
 ///
 /// A body of declared length is read into one buffer of exactly that length. Each of hyper's
-/// frames is copied and dropped before the next is read, so hyper reads all of them into the same
-/// buffer of its own.
+/// frames is copied and dropped before the next is taken, so that hyper can use its own buffer again.
 pub(super) async fn read(
     connection: &mut Connection,
     mut body: Incoming,
