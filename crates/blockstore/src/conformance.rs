@@ -94,9 +94,10 @@ checks! {
     identity: multihash_is_the_identity, requested_cid_is_returned, identity_cids_are_inline,
         every_hash, refused_hashes, truncated_digest_is_a_block_of_its_own;
     batches: put_many_in_order, get_many_in_order, delete_many_in_order, empty_batches,
-        failures_stay_with_their_item, batches_answer_as_they_go, endless_batches;
+        failures_stay_with_their_item, batches_answer_as_they_go;
     listing: empty_listing, lists_every_block_once, listing_resumes_at_every_cursor,
         listing_names_blocks_as_raw_v1, foreign_cursors_are_refused, listing_while_blocks_change;
+    batches: endless_batches;
     dropping: dropped_reads, dropped_listing, dropped_deletes, dropped_batches, dropped_puts;
 }
 

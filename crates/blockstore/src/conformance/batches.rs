@@ -215,6 +215,10 @@ pub async fn endless_batches(store: &dyn Blockstore) {
         assert_eq!(must("get_many", got).as_ref(), Some(&block));
     }
 
+    // Another block: of the puts, some were dropped under way, and may still be carried out.
+    must("delete", store.delete(block.cid()).await);
+    let block = self::block("endless_batches", 1);
+    must("put", store.put(&block).await);
     taken.store(0, Ordering::Relaxed);
     let endless = stream::repeat_with(|| {
         count();
