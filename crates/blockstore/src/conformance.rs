@@ -97,8 +97,8 @@ checks! {
         failures_stay_with_their_item, batches_answer_as_they_go;
     listing: empty_listing, lists_every_block_once, listing_resumes_at_every_cursor,
         listing_names_blocks_as_raw_v1, foreign_cursors_are_refused, listing_while_blocks_change;
-    batches: endless_batches;
     dropping: dropped_reads, dropped_listing, dropped_deletes, dropped_batches, dropped_puts;
+    batches: endless_batches;
 }
 
 /// Says which check it was: the panic itself only knows the line.
