@@ -1,10 +1,11 @@
 //! A grant: one request that somebody without credentials may send.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use cidbucket_sigv4::Timestamp;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The method of a granted request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +68,26 @@ impl Serialize for Grant {
         map.serialize_entry("headers", &Headers(&self.headers))?;
         map.serialize_entry("expires", &self.expires.map(Timestamp::unix))?;
         map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Grant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Form {
+            method: Method,
+            url: String,
+            headers: BTreeMap<String, String>,
+            expires: Option<u64>,
+        }
+        let form = Form::deserialize(deserializer)?;
+        Ok(Self {
+            method: form.method,
+            url: form.url,
+            headers: form.headers.into_iter().collect(),
+            expires: form.expires.map(Timestamp::from_unix),
+        })
     }
 }
 

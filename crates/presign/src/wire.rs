@@ -24,13 +24,29 @@ const MAX_HEADER: usize = 1_024;
 /// The limit of a whole batch, in bytes: all signatures in base64url, and all the rest.
 const MAX_WIRE: usize = MAX_BATCH * 32 / 3 * 4 + 65_536;
 
+/// As a part of a larger document, in whichever of the two forms that is.
+impl Serialize for Batch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::from(self).serialize(serializer)
+    }
+}
+
+/// With every check but the one on the size of the whole, which is the larger document's.
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Wire::deserialize(deserializer)?
+            .try_into()
+            .map_err(de::Error::custom)
+    }
+}
+
 impl Batch {
     /// The JSON form.
     ///
     /// # Panics
     /// Never: the members are texts and numbers.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&Wire::from(self)).expect("texts and numbers")
+        serde_json::to_string(self).expect("texts and numbers")
     }
 
     /// The DAG-CBOR form.
@@ -38,7 +54,7 @@ impl Batch {
     /// # Panics
     /// Never: the members are texts, numbers and bytes.
     pub fn to_dag_cbor(&self) -> Vec<u8> {
-        serde_ipld_dagcbor::to_vec(&Wire::from(self)).expect("texts, numbers and bytes")
+        serde_ipld_dagcbor::to_vec(self).expect("texts, numbers and bytes")
     }
 
     /// Reads the JSON form.
