@@ -1,0 +1,3 @@
+// All tests that need no service.
+import './layout.js'
+import './batch.js'
