@@ -25,7 +25,7 @@ pub(crate) enum Cause {
     /// No whole answer.
     Transport(TransportError),
     /// The service said no.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// An answer that claims success and makes no sense.
     Unfit(&'static str),
     /// The request cannot be made.
@@ -230,7 +230,7 @@ mod tests {
             answer.headers_mut().insert(header::RETRY_AFTER, value);
         }
         Failure {
-            cause: Cause::Refused(Refusal::new(&answer)),
+            cause: Cause::Refused(Refusal::new(&answer).into()),
             operation: "reads",
             key: None,
             attempts: 1,

@@ -62,7 +62,7 @@ impl Service {
     /// `GET /v1/info`, as it holds for the token.
     pub(crate) async fn info(&self) -> Result<Info> {
         let ask = Ask::document("info", "/v1/info".to_owned());
-        let info: Info = self.call(ask).await.map_err(Error::from).and_then(decode)?;
+        let info: Info = decode(&self.call(ask).await?)?;
         if info.version != VERSION {
             return Err(Error::Unsupported(
                 Report::new(
@@ -85,7 +85,7 @@ impl Service {
         let mut ask = Ask::post("reads", "/v1/reads".to_owned(), ENCODING.encode(&reads));
         ask.max_body = SMALL_ANSWER + 64 * cids.len();
         let operation = ask.operation;
-        let batch: Batch = decoded(operation, self.call(ask).await?)?;
+        let batch: Batch = decoded(operation, &self.call(ask).await?)?;
         let fits = batch.method() == method && batch.blocks().is_none_or(|n| n == cids.len());
         if !fits {
             return Err(unfit(operation, "grants for something else than was asked"));
@@ -98,7 +98,7 @@ impl Service {
         let mut ask = Ask::post("writes", "/v1/writes".to_owned(), ENCODING.encode(writes));
         ask.max_body = SMALL_ANSWER + 4096 * writes.blocks.len();
         let operation = ask.operation;
-        decoded(operation, self.call(ask).await?)
+        decoded(operation, &self.call(ask).await?)
     }
 
     /// `POST /v1/writes/{lease}/complete`.
@@ -114,7 +114,7 @@ impl Service {
             format!("/v1/writes/{lease}/complete"),
             Vec::new(),
         );
-        decoded(operation, self.call(ask).await?)
+        decoded(operation, &self.call(ask).await?)
     }
 
     /// `GET /v1/blocks/{cid}`: the bytes, not checked against the CID.
@@ -168,7 +168,7 @@ impl Service {
         }
         let mut ask = Ask::document("list", path);
         ask.max_body = PAGE;
-        self.call(ask).await.map_err(Error::from).and_then(decode)
+        decode(&self.call(ask).await?)
     }
 
     /// Asks, until there is an answer, or it makes no sense to go on. Asking for anything twice
@@ -245,7 +245,7 @@ impl Service {
                     not_a_web_page(&answer)?;
                     Ok(answer)
                 } else {
-                    Err(Cause::Refused(Refusal::new(&answer)))
+                    Err(Cause::Refused(Refusal::new(&answer).into()))
                 }
             }
             Err(TransportError::TooLarge { .. }) if ask.operation != "get" => {
@@ -364,13 +364,13 @@ fn not_a_web_page(answer: &Response<Bytes>) -> Result<(), Cause> {
     Ok(())
 }
 
-fn decode<T: DeserializeOwned>(answer: Response<Bytes>) -> Result<T> {
+fn decode<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T> {
     decoded("read answer", answer).map_err(Error::from)
 }
 
 fn decoded<T: DeserializeOwned>(
     operation: &'static str,
-    answer: Response<Bytes>,
+    answer: &Response<Bytes>,
 ) -> Result<T, Failure> {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     let encoding = kind

@@ -381,14 +381,11 @@ impl Batch {
             if !whole {
                 return Settled::Left;
             }
-            let failure = match self.core.service.complete(&lease.granted.lease).await {
-                Ok(_) => {
-                    for &at in &lease.members {
-                        self.entries[at].outcome = Some(Ok(()));
-                    }
-                    return Settled::Whole;
+            let Err(failure) = self.core.service.complete(&lease.granted.lease).await else {
+                for &at in &lease.members {
+                    self.entries[at].outcome = Some(Ok(()));
                 }
-                Err(failure) => failure,
+                return Settled::Whole;
             };
             match failure.code() {
                 Some(Code::NoSuchLease) => return Settled::Left,
