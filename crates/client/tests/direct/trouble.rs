@@ -370,7 +370,7 @@ async fn dropped_puts_leave_leases_that_end_by_themselves() {
     let fake = Fake::start().await;
     let store = fake.client();
     let faults = fake.state.s3.faults();
-    faults.push(Rule::new(Fault::Delay(Duration::from_secs(60))).operation("PutObject"));
+    faults.push(Rule::new(Fault::Delay(Duration::from_mins(1))).operation("PutObject"));
     let block = large(1);
     tokio::select! {
         _ = store.put(&block) => panic!("it was delayed"),
