@@ -7,11 +7,13 @@
 //! - [`Cidbucket`]: the binary, in an environment without the machine's own settings.
 //! - [`DevServer`]: a running `cidbucket serve --dev`, which tests may kill.
 //! - [`Curl`]: `curl`, the client that shares no code with us.
+//! - [`mutation`]: requests of grants, bent in every way.
 //! - [`wire`]: HTTP requests byte by byte, for those that no decent client would send.
 
 mod binary;
 mod curl;
 mod dev_server;
+pub mod mutation;
 mod target;
 pub mod wire;
 
