@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use cidbucket_blockstore::{Error, Report, Result};
-use cidbucket_presign::Bucket;
+use cidbucket_layout::Keys;
+use cidbucket_presign::{Bucket, Granter, Policy};
 use cidbucket_sigv4::{Request as ToSign, Signer, Timestamp, encode_path, encode_query};
 use futures::future::{Either, select};
 use http::{HeaderName, HeaderValue, Response, Uri, header};
@@ -132,6 +133,36 @@ impl S3Client {
     pub async fn signer(&self) -> Result<Option<Arc<Signer>>> {
         let place = Arc::clone(&self.inner.place.read());
         Ok(self.signing(&place).await?.map(|(_, signer)| signer))
+    }
+
+    /// A granter of signed URLs for this bucket: with the credentials of this moment, their end,
+    /// and the region that was found to be right. Nothing is sent to S3.
+    ///
+    /// Grant at [`S3Client::now`], the server's time as far as it is known. Its grants end with the
+    /// credentials, so ask for another one every few minutes; it is cheap. Without credentials
+    /// (`anonymous=true`) its reads are plain URLs, and it grants no writes.
+    ///
+    /// # Errors
+    /// As [`CredentialsProvider::credentials`]; `Invalid` where the credentials or the policy
+    /// cannot be right.
+    pub async fn granter(&self, keys: Keys, policy: Policy) -> Result<Granter> {
+        let invalid = |error: cidbucket_presign::Error| {
+            Error::Invalid(
+                Report::new("make granter", "cannot grant")
+                    .with_source(error)
+                    .into(),
+            )
+        };
+        let Some(provider) = &self.inner.credentials else {
+            return Granter::public(self.bucket(), keys, policy).map_err(invalid);
+        };
+        let issued = provider.credentials().await?;
+        let granter = Granter::new(self.bucket(), keys, issued.credentials.clone(), policy)
+            .map_err(invalid)?;
+        Ok(match issued.expires {
+            Some(end) => granter.with_credentials_expiry(end.into()),
+            None => granter,
+        })
     }
 
     /// Whether an answer has shown that the bucket is there.
