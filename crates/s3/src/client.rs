@@ -103,6 +103,31 @@ impl S3Client {
         self.inner.place.read().bucket.clone()
     }
 
+    /// The bucket as others reach it ([`S3Config::public`]), with the region that was found to be
+    /// right.
+    ///
+    /// # Errors
+    /// `Invalid` where the region makes no address.
+    pub fn public_bucket(&self) -> Result<Bucket> {
+        let bucket = self.bucket();
+        let Some(public) = &self.inner.config.public else {
+            return Ok(bucket);
+        };
+        Bucket::new(
+            &public.endpoint(),
+            public.name(),
+            bucket.region(),
+            public.style(),
+        )
+        .map_err(|error| {
+            Error::Invalid(
+                Report::new("public endpoint", "the bucket cannot be addressed")
+                    .with_source(error)
+                    .into(),
+            )
+        })
+    }
+
     /// How it was configured.
     pub fn config(&self) -> &S3Config {
         &self.inner.config
@@ -135,8 +160,8 @@ impl S3Client {
         Ok(self.signing(&place).await?.map(|(_, signer)| signer))
     }
 
-    /// A granter of signed URLs for this bucket: with the credentials of this moment, their end,
-    /// and the region that was found to be right. Nothing is sent to S3.
+    /// A granter of signed URLs for this bucket, as others reach it: with the credentials of this
+    /// moment, their end, and the region that was found to be right. Nothing is sent to S3.
     ///
     /// Grant at [`S3Client::now`], the server's time as far as it is known. Its grants end with the
     /// credentials, so ask for another one every few minutes; it is cheap. Without credentials
@@ -153,12 +178,13 @@ impl S3Client {
                     .into(),
             )
         };
+        let bucket = self.public_bucket()?;
         let Some(provider) = &self.inner.credentials else {
-            return Granter::public(self.bucket(), keys, policy).map_err(invalid);
+            return Granter::public(bucket, keys, policy).map_err(invalid);
         };
         let issued = provider.credentials().await?;
-        let granter = Granter::new(self.bucket(), keys, issued.credentials.clone(), policy)
-            .map_err(invalid)?;
+        let granter =
+            Granter::new(bucket, keys, issued.credentials.clone(), policy).map_err(invalid)?;
         Ok(match issued.expires {
             Some(end) => granter.with_credentials_expiry(end.into()),
             None => granter,
