@@ -200,6 +200,27 @@ impl Core {
     }
 }
 
+/// Says at last where the bytes went.
+impl Drop for Core {
+    fn drop(&mut self) {
+        let Traffic {
+            service,
+            s3,
+            fallbacks,
+        } = self.traffic();
+        if service.requests > 0 {
+            tracing::debug!(
+                through_service_requests = service.requests,
+                through_service_bytes = service.bytes_in + service.bytes_out,
+                straight_to_s3_requests = s3.requests,
+                straight_to_s3_bytes = s3.bytes_in + s3.bytes_out,
+                fallbacks,
+                "traffic"
+            );
+        }
+    }
+}
+
 impl Known {
     fn new(info: Info, config: &DirectConfig) -> Self {
         let room = |bytes_a_block: usize| Room {

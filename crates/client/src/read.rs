@@ -166,7 +166,9 @@ impl Core {
                     .join(*cid, 0, known.read_room, move |cids| async move {
                         Ok(Arc::new(match cids[..] {
                             [cid] => Looked::Size(core.service.head(&cid).await?),
-                            _ => Looked::Granted(core.service.reads(&cids, Method::Head).await?),
+                            _ => Looked::Granted(
+                                core.service.reads(&cids, Method::Head, None).await?,
+                            ),
                         }))
                     });
             match &*flight.await? {
@@ -188,6 +190,43 @@ impl Core {
             Err(GrantError::Unsaid(_) | GrantError::Refused(_)) => self.service.head(cid).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    pub(crate) async fn read_grants(
+        self: &Arc<Self>,
+        cids: &[Cid],
+        method: Method,
+        seconds: u32,
+    ) -> Result<Vec<Grant>> {
+        let refused = |error: fn(Box<Report>) -> Error, message: &'static str| {
+            error(Report::new("grant reads", message).into())
+        };
+        for cid in cids {
+            if Block::inline(cid)?.is_some() {
+                let message = "an identity CID holds its block itself; there is nothing to sign";
+                return Err(refused(Error::Invalid, message));
+            }
+        }
+        let known = self.known().await?;
+        if !known.direct_reads() {
+            let message = "blocks of this service cannot be read at S3, so there are no URLs";
+            return Err(refused(Error::Unsupported, message));
+        }
+        let mut grants = Vec::with_capacity(cids.len());
+        let seconds = seconds.min(known.info.limits.read_expires);
+        for cids in cids.chunks(known.read_room.items) {
+            let asked = match known.public() {
+                Some(public) => public.clone(),
+                None => self.service.reads(cids, method, Some(seconds)).await?,
+            };
+            for (index, cid) in cids.iter().enumerate() {
+                let mut grant = assembled(asked.read(index, cid), cid)?;
+                grant.method = method;
+                self.check(&grant)?;
+                grants.push(grant);
+            }
+        }
+        Ok(grants)
     }
 
     async fn get_proxied(&self, cid: &Cid) -> Result<Option<Block>> {
@@ -219,7 +258,7 @@ impl Core {
     /// Asks for grants, and keeps them.
     async fn ask_reads(&self, known: &Known, cids: Vec<Cid>) -> Result<Arc<Granted>> {
         let asked = Instant::now();
-        let batch = Arc::new(self.service.reads(&cids, Method::Get).await?);
+        let batch = Arc::new(self.service.reads(&cids, Method::Get, None).await?);
         let life = life(&batch, known.info.limits.read_expires, SystemTime::now());
         let granted = Arc::new(Granted {
             batch: Arc::clone(&batch),

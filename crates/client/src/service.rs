@@ -79,8 +79,14 @@ impl Service {
     }
 
     /// `POST /v1/reads`: a grant for each CID, in order.
-    pub(crate) async fn reads(&self, cids: &[Cid], method: Method) -> Result<Batch, Failure> {
+    pub(crate) async fn reads(
+        &self,
+        cids: &[Cid],
+        method: Method,
+        expires: Option<u32>,
+    ) -> Result<Batch, Failure> {
         let mut reads = Reads::of(cids.iter().copied());
+        reads.expires = expires;
         reads.method = (method != Method::Get).then_some(method);
         let mut ask = Ask::post("reads", "/v1/reads".to_owned(), ENCODING.encode(&reads));
         ask.max_body = SMALL_ANSWER + 64 * cids.len();

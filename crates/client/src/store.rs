@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cidbucket_blockstore::{Block, Blockstore, BoxStream, Cid, Cursor, Listing, Result};
-use cidbucket_direct::Info;
+use cidbucket_direct::{Grant, Info, Method};
 use futures::stream::{self, StreamExt};
 
 use crate::core::Core;
@@ -42,6 +42,21 @@ impl DirectBlockstore {
     /// What went through the service so far, and what straight to S3.
     pub fn traffic(&self) -> Traffic {
         self.core.traffic()
+    }
+
+    /// Grants to read blocks, in their order, for somebody else to use: for as long as asked for
+    /// or, where that is less, as the service gives them. Plain URLs where anybody may read.
+    ///
+    /// # Errors
+    /// `Unsupported` where blocks cannot be read at S3; `Invalid` for an identity CID, which holds
+    /// its block itself.
+    pub async fn read_grants(
+        &self,
+        cids: &[Cid],
+        method: Method,
+        seconds: u32,
+    ) -> Result<Vec<Grant>> {
+        self.core.read_grants(cids, method, seconds).await
     }
 
     /// What the service says of itself.
