@@ -1,5 +1,6 @@
 //! The way of a block that is read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,10 +13,23 @@ use tokio::time::Instant;
 use crate::core::{Core, Known};
 use crate::grants::Place;
 
-/// Grants to read some blocks.
+/// What was granted of what was asked for.
 #[derive(Debug)]
 pub(crate) struct Granted {
     batch: Arc<Batch>,
+    /// Of each block, in order, its index in the batch, or why it was refused.
+    blocks: Vec<Result<usize>>,
+}
+
+impl Granted {
+    /// The grant of the block at `place` of what was asked for.
+    fn place(&self, place: usize) -> Result<Place> {
+        let index = self.blocks[place].clone()?;
+        Ok(Place {
+            batch: Arc::clone(&self.batch),
+            index,
+        })
+    }
 }
 
 /// What is known of some blocks' sizes.
@@ -24,7 +38,7 @@ pub(crate) enum Looked {
     /// One was asked for, and the service answered.
     Size(Option<u64>),
     /// Several were: grants to ask S3.
-    Granted(Batch),
+    Granted(Granted),
 }
 
 /// What a block of `get_many` is read with.
@@ -57,7 +71,7 @@ impl Core {
         loop {
             let grant = match (known.public(), granted.take()) {
                 (Some(public), _) => assembled(public.read(0, cid), cid)?,
-                (None, Some(place)) => assembled(place.batch.read(place.index, cid), cid)?,
+                (None, Some(place)) => place.read(cid)?,
                 (None, None) => self.read_grant(&known, cid).await?,
             };
             self.check(&grant)?;
@@ -126,9 +140,11 @@ impl Core {
             let cids = places.iter().map(|&at| sources[at].0).collect();
             match self.ask_reads(&known, cids).await {
                 Ok(granted) => {
-                    for (index, &at) in places.iter().enumerate() {
-                        let batch = Arc::clone(&granted.batch);
-                        sources[at].1 = Source::Granted(Place { batch, index });
+                    for (nth, &at) in places.iter().enumerate() {
+                        sources[at].1 = match granted.place(nth) {
+                            Ok(place) => Source::Granted(place),
+                            Err(error) => Source::Failed(error),
+                        };
                     }
                 }
                 Err(error) => {
@@ -166,14 +182,12 @@ impl Core {
                     .join(*cid, 0, known.read_room, move |cids| async move {
                         Ok(Arc::new(match cids[..] {
                             [cid] => Looked::Size(core.service.head(&cid).await?),
-                            _ => Looked::Granted(
-                                core.service.reads(&cids, Method::Head, None).await?,
-                            ),
+                            _ => Looked::Granted(core.grant(&cids, Method::Head).await?),
                         }))
                     });
             match &*flight.await? {
                 Looked::Size(size) => return Ok(*size),
-                Looked::Granted(batch) => assembled(batch.read(index, cid), cid)?,
+                Looked::Granted(granted) => granted.place(index)?.read(cid)?,
             }
         };
         self.check(&grant)?;
@@ -246,26 +260,67 @@ impl Core {
     /// A grant that is kept, or that is asked for together with those of other callers.
     async fn read_grant(self: &Arc<Self>, known: &Arc<Known>, cid: &Cid) -> Result<Grant> {
         if let Some(place) = self.grants.lock().find(cid, Instant::now()) {
-            return assembled(place.batch.read(place.index, cid), cid);
+            return place.read(cid);
         }
         let (core, at) = (Arc::clone(self), Arc::clone(known));
         let ask = move |cids| async move { core.ask_reads(&at, cids).await };
         let (flight, index) = self.reads.join(*cid, 0, known.read_room, ask);
         let granted = flight.await?;
-        assembled(granted.batch.read(index, cid), cid)
+        granted.place(index)?.read(cid)
     }
 
     /// Asks for grants, and keeps them.
     async fn ask_reads(&self, known: &Known, cids: Vec<Cid>) -> Result<Arc<Granted>> {
         let asked = Instant::now();
-        let batch = Arc::new(self.service.reads(&cids, Method::Get, None).await?);
-        let life = life(&batch, known.info.limits.read_expires, SystemTime::now());
-        let granted = Arc::new(Granted {
-            batch: Arc::clone(&batch),
+        let granted = self.grant(&cids, Method::Get).await?;
+        let life = life(
+            &granted.batch,
+            known.info.limits.read_expires,
+            SystemTime::now(),
+        );
+        let kept = cids.into_iter().zip(&granted.blocks);
+        let kept = kept.filter_map(|(cid, block)| block.is_ok().then_some(cid));
+        self.grants.lock().keep(
+            Arc::clone(&granted.batch),
+            kept.collect(),
+            asked + life,
+            Instant::now(),
+        );
+        Ok(Arc::new(granted))
+    }
+
+    /// Asks for grants. A block that the service refuses by its index is left out of the next try,
+    /// so that its failure is its own.
+    async fn grant(&self, cids: &[Cid], method: Method) -> Result<Granted> {
+        let mut left: Vec<usize> = (0..cids.len()).collect();
+        let mut refused = HashMap::new();
+        let batch = loop {
+            let asked: Vec<Cid> = left.iter().map(|&at| cids[at]).collect();
+            let failure = match self.service.reads(&asked, method, None).await {
+                Ok(batch) => break batch,
+                Err(failure) => failure,
+            };
+            let index = failure.problem().and_then(|problem| problem.index);
+            match index.filter(|&index| index < left.len() && left.len() > 1) {
+                Some(index) => refused.insert(left.remove(index), Error::from(failure)),
+                None => return Err(failure.into()),
+            };
+        };
+        let mut next = 0..;
+        let blocks = (0..cids.len()).map(|at| match refused.remove(&at) {
+            Some(error) => Err(error),
+            None => Ok(next.next().unwrap_or_default()),
         });
-        let mut grants = self.grants.lock();
-        grants.keep(batch, cids, asked + life, Instant::now());
-        Ok(granted)
+        Ok(Granted {
+            blocks: blocks.collect(),
+            batch: Arc::new(batch),
+        })
+    }
+}
+
+impl Place {
+    fn read(&self, cid: &Cid) -> Result<Grant> {
+        assembled(self.batch.read(self.index, cid), cid)
     }
 }
 

@@ -277,6 +277,26 @@ async fn a_block_s_failure_is_its_own() {
 }
 
 #[tokio::test]
+async fn a_refused_read_is_its_own_too() {
+    let fake = Fake::start().await;
+    let store = fake.client();
+    let blocks = blocks(10, 1000);
+    put_all(&store, &blocks).await;
+    fake.problem("reads", Problem::new(Code::Denied, "not this").at(3));
+    let cids: Vec<Cid> = blocks.iter().map(|block| *block.cid()).collect();
+    let got: Vec<_> = store.get_many(stream::iter(cids).boxed()).collect().await;
+    for (n, (_, answer)) in got.into_iter().enumerate() {
+        match answer {
+            Err(Error::Denied(_)) if n == 3 => {}
+            answer => assert_eq!(answer.unwrap().as_ref(), Some(&blocks[n])),
+        }
+    }
+    // Nothing was kept for it.
+    get_all(&store, &blocks).await;
+    assert_eq!(fake.sizes("reads"), [0, 9, 1]);
+}
+
+#[tokio::test]
 async fn the_whole_request_may_be_refused() {
     let fake = Fake::start().await;
     let store = fake.client();
