@@ -10,6 +10,8 @@ use crate::{Capability, Operation, Operations, Quota, Rate, Tenant, Window};
 
 /// The longest `sub`, in bytes.
 const MAX_SUBJECT: usize = 256;
+/// The longest `iss` and the longest name in `aud`, in bytes.
+const MAX_NAME: usize = 1024;
 /// The longest `jti`, in bytes.
 const MAX_ID: usize = 128;
 
@@ -289,6 +291,12 @@ impl Claims {
         };
         check_text("sub", &capability.subject, MAX_SUBJECT)?;
         check_text("jti", &capability.token, MAX_ID)?;
+        if let Some(name) = &self.issuer {
+            check_text("iss", name, MAX_NAME)?;
+        }
+        for name in &self.audience {
+            check_text("aud", name, MAX_NAME)?;
+        }
         if capability.operations == Operations::default() {
             return Err("`ops` is empty: it allows nothing".into());
         }

@@ -23,14 +23,17 @@ pub enum KeyError {
         /// Counted from 1; 0 where it is not known.
         column: usize,
     },
-    /// A key of the set (or the only one, 0) cannot be used.
-    #[error("key {index} (counted from 0): {flaw}")]
+    /// A key of the set, or the only one, cannot be used.
+    #[error("key number {}: {flaw}", index + 1)]
     Key {
         /// Which key, counted from 0.
         index: usize,
         /// What is wrong with it.
         flaw: &'static str,
     },
+    /// It cannot sign.
+    #[error("{0}")]
+    NoSigner(&'static str),
     /// Two keys have the same id.
     #[error("two keys have the id {id:?}")]
     SameId {

@@ -54,7 +54,7 @@ impl KeyFile {
         Ok(Self {
             current: RwLock::new(Edition {
                 number: 0,
-                keys: Arc::new(TokenKeys::from_jwks(&read(path)?)?),
+                keys: Arc::new(TokenKeys::load(path)?),
             }),
             looked: Mutex::new(Looked {
                 at: now,
@@ -86,7 +86,7 @@ impl KeyFile {
         let keys = match stamp {
             Ok(stamp) => {
                 looked.stamp = Some(stamp);
-                read(&self.path).and_then(|json| TokenKeys::from_jwks(&json))
+                TokenKeys::load(&self.path)
             }
             Err(source) => {
                 looked.stamp = None;

@@ -6,7 +6,7 @@
 //!   way; [`Refused`] is a no. [`bearer`] takes the token out of the header.
 //! - [`TokenAuthorizer`]: the answer by signed tokens (JSON Web Tokens). It verifies by [`TokenKeys`],
 //!   fixed or of a file that is read again when it changes.
-//! - [`SigningKey`] and [`Claims::issue`]: issuing tokens.
+//! - [`SigningKey`] and [`Claims::issue`]: issuing tokens; [`inspect`] looks into one.
 //! - [`RateLimiter`]: how often.
 //!
 //! Decisions take clock and randomness as arguments; only files of keys are read here.
@@ -42,6 +42,7 @@ mod authorizer;
 mod capability;
 mod claims;
 mod flaw;
+mod inspect;
 mod jwk;
 mod key_error;
 mod key_file;
@@ -63,6 +64,7 @@ pub use capability::{Capability, Quota, Rate, Window};
 pub use cidbucket_blockstore::Cid;
 pub use claims::Claims;
 pub use flaw::Flaw;
+pub use inspect::{Inspection, Signature, inspect};
 pub use key_error::KeyError;
 pub use operation::{Operation, Operations, UnknownOperation};
 pub use rate_limiter::RateLimiter;

@@ -74,17 +74,21 @@ impl SigningKey {
     /// [`KeyError`], also where the key is a public one, or of a kind not known here.
     pub fn from_jwk(json: &[u8]) -> Result<Self, KeyError> {
         let keys = Jwk::parse(json)?;
-        let flaw = |flaw| KeyError::Key { index: 0, flaw };
         let [key] = keys.as_slice() else {
-            return Err(flaw("to sign, exactly one key is needed"));
+            return Err(KeyError::NoSigner("there is not exactly one key"));
         };
-        let private = match key.material().map_err(flaw)?.ok_or(KeyError::NoneKnown)? {
+        let private = match key
+            .material()
+            .map_err(KeyError::NoSigner)?
+            .ok_or(KeyError::NoneKnown)?
+        {
             Material::Secret(secret) => Private::Secret(secret),
             Material::Ed25519 { public, seed } => {
-                let seed = seed
-                    .ok_or_else(|| flaw("it is a public key, which verifies and does not sign"))?;
+                let seed = seed.ok_or(KeyError::NoSigner(
+                    "it is a public key, which verifies and does not sign",
+                ))?;
                 if public_of(&seed) != public {
-                    return Err(flaw("`x` is not the public key of `d`"));
+                    return Err(KeyError::NoSigner("`x` is not the public key of `d`"));
                 }
                 Private::Ed25519 { seed, public }
             }

@@ -60,7 +60,7 @@ pub(crate) fn key_of<'k>(token: &str, keys: &'k TokenKeys) -> Result<&'k TokenKe
         return Err(Flaw::TooLong);
     }
     let header = decode_header(token).map_err(|_| {
-        Flaw::Malformed("its header is not that of a token, or its algorithm is none that is known")
+        Flaw::Malformed("its header cannot be read, or names an algorithm that is not known")
     })?;
     // RFC 7515 §4.1.11: what is listed there must be understood, and nothing is here.
     if header.crit.is_some() {

@@ -1,10 +1,12 @@
 //! Keys that verify tokens.
 
 use std::fmt;
+use std::path::Path;
 
 use jsonwebtoken::DecodingKey;
 
 use crate::jwk::{Jwk, Material};
+use crate::key_file::read;
 use crate::{Algorithm, Flaw, KeyError, MIN_SECRET, provider};
 
 /// The keys by which a service verifies tokens. Several of them are how keys are changed: the new
@@ -53,6 +55,14 @@ impl TokenKeys {
             return Err(KeyError::NoneKnown);
         }
         Self::of(keys)
+    }
+
+    /// [`Self::from_jwks`] of a file.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        Self::from_jwks(&read(path)?)
     }
 
     /// The ids of the keys; a key may have none.

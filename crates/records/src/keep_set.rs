@@ -56,6 +56,7 @@ impl KeepSet {
     }
 
     /// The blocks.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot panic")]
     pub fn iter(&self) -> impl Iterator<Item = Kept> + Send + '_ {
         let mut rest = &self.rows[..];
         std::iter::from_fn(move || {

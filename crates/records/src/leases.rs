@@ -14,6 +14,9 @@ use crate::lease_id::LeaseId;
 use crate::ledger::{Reservation, damaged};
 use crate::records::Records;
 
+/// How often it is tried to say that a lease is void. The records have tried several times each.
+const VOIDS: u32 = 3;
+
 /// Why a lease was not opened, found or completed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -146,13 +149,16 @@ impl Leases {
             Err(error) => error.into(),
         };
         // It may be there, or come to be there. Only once it is surely void is anything given back.
-        match self.end(&id, Outcome::Void).await {
-            Ok(Outcome::Void) => drop(reservation),
-            _ => {
-                if let Some(reservation) = reservation {
-                    reservation.keep();
-                }
+        let mut is_void = false;
+        for _ in 0..VOIDS {
+            if let Ok(outcome) = self.end(&id, Outcome::Void, self.now()).await {
+                is_void = outcome == Outcome::Void;
+                break;
             }
+        }
+        if let Some(reservation) = reservation.filter(|_| !is_void) {
+            // Where it is there, the sweeper gives it back.
+            reservation.keep();
         }
         Err(error)
     }
@@ -224,15 +230,20 @@ impl Leases {
                 _ => Err(LeaseError::NoSuchLease),
             };
         }
-        match self.end(id, Outcome::Complete).await? {
+        match self.end(id, Outcome::Complete, self.now()).await? {
             Outcome::Complete => Ok(()),
             _ => Err(LeaseError::NoSuchLease),
         }
     }
 
     /// Ends a lease, unless it has ended; how it did.
-    pub(crate) async fn end(&self, id: &LeaseId, outcome: Outcome) -> Result<Outcome, Error> {
-        let ending = Ending::new(outcome, self.now(), random()?);
+    pub(crate) async fn end(
+        &self,
+        id: &LeaseId,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<Outcome, Error> {
+        let ending = Ending::new(outcome, at, random()?);
         let key = self.control.end(id);
         loop {
             if self.records.create(&key, ending.encode()).await?.is_some() {

@@ -8,6 +8,7 @@
 //! - [`Leases`]: the pending record of an upload, with the [`KeepSet`] of its blocks.
 //! - [`Ledger`]: bytes by token, counted over all instances without asking S3 every time.
 //! - [`Staging`]: moves what was uploaded under a SHA-256 to the key of another hash.
+//! - [`Sweeper`]: ends what was left, and cleans up.
 //!
 //! The formats and the protocol are specified in `docs/records.md`. Decisions are pure functions on
 //! the value of a record; reading, writing and trying again is the shell around them.
@@ -24,6 +25,7 @@ mod quota;
 mod records;
 mod s3;
 mod staging;
+mod sweeper;
 
 pub use control::Control;
 pub use keep_set::{KeepSet, KeepSetBuilder, Kept, Way};
@@ -36,3 +38,4 @@ pub use quota::{Chunk, ChunkId, Exceeded, Purpose, Quota, QuotaRecord, Taken, Wi
 pub use records::{Conditions, Entry, MAX_RECORD, Page, Record, Records, Tag};
 pub use s3::S3Records;
 pub use staging::{Promoted, Staging, sha256_cid};
+pub use sweeper::{Sweeper, Swept};

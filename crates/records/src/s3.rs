@@ -97,10 +97,11 @@ impl Records for S3Records {
             match self.put(key, &value, sha256, None).await {
                 Ok(Put::Written { etag }) => return Ok(Some(Tag(etag))),
                 // Maybe an earlier try of ours whose answer was lost.
-                Ok(Put::Exists) => match self.get(key).await? {
-                    Some(found) => return Ok((found.value == value).then_some(found.tag)),
-                    None => {}
-                },
+                Ok(Put::Exists) => {
+                    if let Some(found) = self.get(key).await? {
+                        return Ok((found.value == value).then_some(found.tag));
+                    }
+                }
                 Err(error) if is_ambiguous(&error) => {
                     match self.get(key).await {
                         Ok(Some(found)) => {

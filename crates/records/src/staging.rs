@@ -1,12 +1,16 @@
 //! Moves staged uploads to their keys, once their hash was recomputed.
 
-use cidbucket_blockstore::{Block, Error, Report, Result};
+use cidbucket_blockstore::{Block, Cid, Error, Multihash, Report, Result, raw_cid};
 use cidbucket_layout::Keys;
 use cidbucket_s3::{CopyObject, GetObject, PutObject, S3Client};
+use sha2::{Digest, Sha256};
 
 use crate::control::Control;
 use crate::keep_set::{Kept, Way};
 use crate::lease_id::LeaseId;
+
+/// Code of the multicodec table.
+const SHA2_256: u64 = 0x12;
 
 /// What became of a staged upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl Staging {
     ///
     /// `copies`: whether the server may copy a staged upload to its key by itself. Only where the
     /// seal of the grants binds the SHA-256 (not `checksum-md5`, under which an uploader can make two
-    /// bodies with one ETag), and a copy was seen to honour `x-amz-copy-source-if-match`
+    /// bodies with one entity tag), and a copy was seen to honour `x-amz-copy-source-if-match`
     /// ([`Probe::conditional_copy`](cidbucket_s3::Probe)). Otherwise the bytes that were checked are
     /// put by the service.
     pub fn new(client: S3Client, control: Control, copies: bool) -> Self {
@@ -77,7 +81,7 @@ impl Staging {
             return Ok(Promoted::Wrong);
         }
         let block = match Block::new(kept.cid, object.data) {
-            Ok(block) if sha256_of(block.data()) == sha256 => block,
+            Ok(block) if sha256 == *Sha256::digest(block.data()) => block,
             Ok(_) | Err(Error::Corrupt(_)) => return Ok(Promoted::Wrong),
             Err(error) => return Err(error),
         };
@@ -140,12 +144,7 @@ impl Staging {
 }
 
 /// The CID under which a staged block is granted: `CIDv1`, codec raw, hash sha2-256.
-pub fn sha256_cid(sha256: &[u8; 32]) -> cidbucket_blockstore::Cid {
-    let hash = cidbucket_blockstore::Multihash::wrap(0x12, sha256).expect("32 bytes fit");
-    cidbucket_blockstore::raw_cid(hash)
-}
-
-fn sha256_of(bytes: &[u8]) -> [u8; 32] {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes).into()
+#[expect(clippy::missing_panics_doc, reason = "it cannot panic")]
+pub fn sha256_cid(sha256: &[u8; 32]) -> Cid {
+    raw_cid(Multihash::wrap(SHA2_256, sha256).expect("32 bytes fit"))
 }
