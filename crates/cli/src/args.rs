@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat,
+    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat, token,
 };
 
 const EXAMPLES: &str = "\
@@ -15,11 +15,15 @@ Examples:
   cidbucket put photo.jpg                        prints the CID
   cidbucket get CID > photo.jpg
   curl -o photo.jpg \"$(cidbucket presign get CID)\"
+  cidbucket --store https://HOST put photo.jpg   by way of a service that signs
   cidbucket doctor                               what this bucket is and enforces";
 
 const DETAILS: &str = "\
 Store URLs:
   s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual&layout=NAME]
+  http(s)://HOST[/PATH][?direct=auto|always|never&concurrency=N&ca_file=FILE&token_file=FILE]
+                  by way of a service that signs; blocks go straight to S3. The token is in
+                  CIDBUCKET_TOKEN, or in a file, never in the URL
   dir:PATH        a folder, as Kubo's blocks/ (flatfs)
   memory:         gone when the command ends
   Credentials for s3:// come from where the AWS tools look: AWS_ACCESS_KEY_ID and
@@ -105,6 +109,16 @@ Examples:
   cidbucket presign put photo.jpg | sh"
     )]
     Presign(presign::Command),
+    /// Make keys and tokens that say who may do what, and look into tokens
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cidbucket token key -o issuer.json > keys.json
+  cidbucket token issue --key issuer.json --sub alice --ops read,write
+  cidbucket token inspect --key keys.json TOKEN"
+    )]
+    Token(token::Command),
     Doctor(doctor::Args),
     Serve(serve::Args),
     Bench(bench::Args),
