@@ -248,3 +248,53 @@ fn has_one_key(layout: &str) -> bool {
     let cid = *Block::raw("").cid();
     Keys::new(prefix, layout).candidates(&cid).nth(1).is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use cidbucket_direct::Method;
+
+    use super::*;
+
+    fn core(url: &str) -> Core {
+        Core::new(DirectConfig::new(url).unwrap()).unwrap()
+    }
+
+    fn grant(url: &str) -> Grant {
+        Grant {
+            method: Method::Get,
+            url: url.to_owned(),
+            headers: Vec::new(),
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn grants_in_the_clear_are_refused_over_https() {
+        let (clear, safe) = (grant("http://s3/b/k"), grant("https://s3/b/k"));
+        for (url, is_taken) in [
+            ("http://h", true),
+            ("https://h", false),
+            ("https://h?allow_http=true", true),
+        ] {
+            let core = core(url);
+            assert_eq!(core.check(&clear).is_ok(), is_taken, "{url}");
+            assert!(core.check(&safe).is_ok(), "{url}");
+        }
+        let error = core("https://h").check(&clear).unwrap_err();
+        assert!(matches!(error, Error::Protocol(_)));
+        assert!(!error.to_string().contains("http://s3"), "{error}");
+    }
+
+    #[test]
+    fn layouts_by_their_number_of_keys() {
+        for (layout, one) in [
+            ("kubo", true),
+            ("flatfs", true),
+            ("peergos", false),
+            ("jclab-suffix", false),
+            ("of-later", false),
+        ] {
+            assert_eq!(has_one_key(layout), one, "{layout}");
+        }
+    }
+}

@@ -100,7 +100,7 @@ impl Core {
                     self.grants.lock().forget(cid);
                     renewed = true;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error.into_error()),
             }
         }
     }
@@ -202,7 +202,7 @@ impl Core {
             Ok(None) => Ok(None),
             Err(GrantError::Unsaid(_)) if self.bucket_seen() => Ok(None),
             Err(GrantError::Unsaid(_) | GrantError::Refused(_)) => self.service.head(cid).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error.into_error()),
         }
     }
 

@@ -94,7 +94,7 @@ impl Core {
                 return match answer {
                     Ok(()) => Sent::ToS3,
                     Err(GrantError::Refused(error)) => Sent::Refused(error),
-                    Err(error) => Sent::Failed(error.into()),
+                    Err(error) => Sent::Failed(error.into_error()),
                 };
             }
         }

@@ -51,13 +51,14 @@ pub enum GrantError {
     Failed(Error),
 }
 
-impl From<GrantError> for Error {
-    fn from(error: GrantError) -> Self {
-        match error {
-            GrantError::Refused(error)
-            | GrantError::Unreachable(error)
-            | GrantError::Unsaid(error)
-            | GrantError::Failed(error) => error,
+impl GrantError {
+    /// The error by meaning.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Refused(error)
+            | Self::Unreachable(error)
+            | Self::Unsaid(error)
+            | Self::Failed(error) => error,
         }
     }
 }

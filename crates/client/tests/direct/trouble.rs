@@ -5,7 +5,7 @@ use std::time::Duration;
 use cidbucket_blockstore::{Block, Blockstore, Cid, Error, Hash};
 use cidbucket_client::protocol::{Code, Problem, WriteMode};
 use cidbucket_client::{Direct, DirectBlockstore, DirectConfig, Token};
-use cidbucket_dev_s3::{Fault, Rule};
+use cidbucket_dev_s3::{DevS3, Fault, Rule};
 use futures::stream::{self, StreamExt};
 use tokio::net::TcpListener;
 
@@ -144,6 +144,40 @@ async fn an_unreachable_s3_is_gone_round() {
     ] {
         assert!(matches!(error, Error::Unavailable(_)), "{error}");
     }
+}
+
+/// An S3 with a certificate that is not trusted here is not reached, and nothing less is tried.
+#[tokio::test]
+async fn an_s3_that_is_not_trusted_is_gone_round() {
+    let fake = Fake::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (cert, key) = (folder.path().join("cert"), folder.path().join("key"));
+    std::fs::write(&cert, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let other = DevS3::builder().tls_pem(&cert, &key).bucket("blocks");
+    let other = other.start().await.unwrap();
+    let endpoint = other.endpoint().to_owned();
+    assert!(endpoint.starts_with("https://"));
+    fake.set(|setting| setting.endpoint = Some(endpoint));
+
+    let store = fake.client();
+    let blocks = blocks(3, 10_000);
+    put_all(&store, &blocks).await;
+    get_all(&store, &blocks).await;
+    assert!(store.traffic().fallbacks > 0);
+    assert_eq!(other.faults().total(), 0);
+
+    // Where its certificate is trusted, it is reached.
+    let mut config = fake.config();
+    config.ca_file = Some(cert);
+    config.direct = Direct::Always;
+    let store = DirectBlockstore::new(config).unwrap();
+    assert!(
+        store.put(&large(1)).await.is_err(),
+        "another S3 than the service's"
+    );
+    assert!(other.faults().count("PutObject") > 0);
 }
 
 /// A mixed batch, of which S3 becomes unreachable after the grants.
