@@ -127,16 +127,25 @@ export class DirectBlockstore implements Blockstore {
     options: CallOptions | undefined,
     work: (item: T, options: { signal: AbortSignal }) => Promise<R>
   ): AsyncGenerator<R> {
-    const controller = new AbortController()
-    const { signal } = controller
-    const abort = (): void => { controller.abort(options?.signal?.reason) }
+    // One for each item: a signal with very many listeners is slow, and Node warns of it.
+    const working = new Set<AbortController>()
+    const abort = (): void => { working.forEach(controller => { controller.abort(options?.signal?.reason) }) }
     options?.signal?.throwIfAborted()
     options?.signal?.addEventListener('abort', abort)
     try {
-      yield * inOrder(source, ahead, async item => work(item, { signal }))
+      yield * inOrder(source, ahead, async item => {
+        options?.signal?.throwIfAborted()
+        const controller = new AbortController()
+        working.add(controller)
+        try {
+          return await work(item, controller)
+        } finally {
+          working.delete(controller)
+        }
+      })
     } finally {
       options?.signal?.removeEventListener('abort', abort)
-      controller.abort()
+      abort()
     }
   }
 }

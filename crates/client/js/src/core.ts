@@ -78,7 +78,8 @@ export class Core {
       return this.fallBack(leave, answer.problem)
     }
     this.#bucketSeen ||= answer.kind === 'done' || answer.kind === 'absent' || answer.kind === 'stored'
-    if (this.#reach.reached()) {
+    // That a grant is refused is no sign that others are taken.
+    if (answer.kind !== 'refused' && this.#reach.reached()) {
       this.events.emit('reached', {})
     }
     return false

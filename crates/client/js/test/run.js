@@ -7,22 +7,32 @@ import { once } from 'node:events'
 import { build } from 'esbuild'
 import Mocha from 'mocha'
 import { inChromium } from './chromium.js'
-import { startService } from './service.js'
+import { startPeer } from './peer.js'
+import { startService } from './start-service.js'
 
-const NAMES = { unit: ['unit'], service: ['unit', 'service'], chromium: ['unit', 'service'] }
+const NAMES = { unit: ['unit'], service: ['unit', 'service'], chromium: ['unit', 'service'], 'unit-chromium': ['unit'] }
 
 const [what = 'unit'] = process.argv.slice(2)
 const names = NAMES[what]
 if (names === undefined) {
   throw new Error(`no tests of the name ${what}`)
 }
-const service = what === 'unit' ? undefined : await startService()
+const started = []
 try {
-  const bundle = await bundled(names, what === 'chromium')
-  const failures = what === 'chromium' ? await inChromium(bundle, service) : await inNode(bundle, service)
+  const peer = await startPeer()
+  started.push(peer)
+  const access = { peer: peer.access }
+  if (names.includes('service')) {
+    const service = await startService()
+    started.push(service)
+    access.service = service.access
+  }
+  const browser = what.endsWith('chromium')
+  const bundle = await bundled(names, browser)
+  const failures = await (browser ? inChromium : inNode)(bundle, access)
   process.exitCode = failures === 0 ? 0 : 1
 } finally {
-  await service?.stop()
+  await Promise.all(started.map(async it => it.stop()))
 }
 
 /** The tests of these names as one file. */
@@ -49,8 +59,8 @@ async function bundled (names, browser) {
   return outfile
 }
 
-async function inNode (bundle, service) {
-  globalThis.cidbucket = service?.access
+async function inNode (bundle, access) {
+  globalThis.cidbucket = access
   const mocha = new Mocha({ timeout: 20_000 })
   mocha.addFile(bundle)
   await mocha.loadFilesAsync()
