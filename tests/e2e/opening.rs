@@ -22,7 +22,11 @@ fn web_pages_of_one_origin_are_let_in() {
     let fix = ["doctor", "--json", "--fix-cors", "--origin", &origin];
     let shown = cidbucket.run(fix).failed_with(8).json();
     assert_eq!(shown["applied"], false, "{shown:#}");
-    assert_eq!(shown["after"]["AllowedOrigins"], json!([origin]), "{shown:#}");
+    assert_eq!(
+        shown["after"]["AllowedOrigins"],
+        json!([origin]),
+        "{shown:#}"
+    );
 
     let set = cidbucket.run(fix.into_iter().chain(["--yes"])).ok().json();
     assert_eq!(set["applied"], true, "{set:#}");
@@ -58,7 +62,10 @@ fn strangers_read_blocks_and_nothing_else() {
     let cidbucket = target.cidbucket();
     let cid = cidbucket.run_with(["put"], b"for everybody").ok();
     let cid = cid.text().trim();
-    target.put_object(&format!("{}/.cidbucket/leases/l", target.prefix), b"a lease");
+    target.put_object(
+        &format!("{}/.cidbucket/leases/l", target.prefix),
+        b"a lease",
+    );
     target.put_object(&format!("{}-sibling/secret", target.prefix), b"not ours");
 
     let anonymous = |path: &str| {
@@ -100,5 +107,8 @@ fn strangers_read_blocks_and_nothing_else() {
     let checks = report["checks"].as_array().expect("checks");
     let read = checks.iter().find(|check| check["id"] == "anonymous-read");
     let finding = read.and_then(|check| check["finding"].as_str());
-    assert!(finding.is_some_and(|it| it.starts_with("public")), "{report:#}");
+    assert!(
+        finding.is_some_and(|it| it.starts_with("public")),
+        "{report:#}"
+    );
 }
