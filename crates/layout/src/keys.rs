@@ -504,6 +504,32 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_block_lies_in_the_services_folder(keys in any_keys(), cid in any_cid(), tenant in "[a-z0-9]{1,8}") {
+            let folder = keys.control_prefix();
+            for key in candidates(&keys, &cid) {
+                prop_assert!(!keys.is_control(&key), "{key}");
+                let tail = &key[folder.len() - ".cidbucket/".len()..];
+                let first = tail.as_bytes()[0];
+                prop_assert!(first.is_ascii_alphanumeric() || b"_-".contains(&first), "{tail}");
+                // Nor is anything within it read as one, however much it looks like one.
+                for within in ["", "tenants/", "staging/x/", "leases/", &tenant] {
+                    let name = format!("{folder}{within}{tail}");
+                    prop_assert_eq!(keys.multihash(&name), None, "{}", name);
+                }
+            }
+            if let Ok(own) = keys.tenant(&tenant) {
+                let key = own.key(&cid);
+                prop_assert!(keys.is_control(&key));
+                prop_assert_eq!(keys.multihash(&key), None);
+                prop_assert_eq!(own.multihash(&key), Some(*cid.hash()));
+                prop_assert_eq!(own.multihash(&keys.key(&cid)), None);
+                let other = keys.tenant(&format!("{tenant}0")).unwrap();
+                prop_assert_eq!(other.multihash(&key), None);
+                prop_assert!(!key.starts_with(other.list_prefix()));
+            }
+        }
+
+        #[test]
         fn any_cid_round_trips(keys in any_keys(), cid in any_cid()) {
             let key = keys.key(&cid);
             prop_assert!(key.len() <= 1_024, "S3's limit");

@@ -6,6 +6,7 @@
 //!   (`s3://bucket/ipfs?layout=helia`).
 //! - [`Prefix`]: the "folder" of the bucket under which a store keeps its blocks.
 //! - [`Keys`]: prefix and layout together; writes keys, reads them back, says what to list.
+//! - [`Keys::control_prefix`]: the service's own folder, beside the blocks and in no listing.
 //! - [`KeyRange`]: a listing cut into ranges that can be read in parallel.
 //! - [`Keys::detect`]: which layout a sample of listed keys fits.
 //!
@@ -51,6 +52,7 @@
 //!   *foreign*, whatever it resembles (another case, padding, a wrong shard folder).
 
 mod base32;
+mod control;
 mod detect;
 mod keys;
 mod layout;
