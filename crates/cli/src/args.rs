@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat,
+    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat, token,
 };
 
 const EXAMPLES: &str = "\
@@ -106,6 +106,16 @@ Examples:
   cidbucket presign put photo.jpg | sh"
     )]
     Presign(presign::Command),
+    /// Make keys and tokens that say who may do what, and look into tokens
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cidbucket token key -o issuer.json > keys.json
+  cidbucket token issue --key issuer.json --sub alice --ops read,write
+  cidbucket token inspect --key keys.json TOKEN"
+    )]
+    Token(token::Command),
     Doctor(doctor::Args),
     Serve(serve::Args),
     Bench(bench::Args),
