@@ -43,10 +43,6 @@ pub struct MetricsSnapshot {
     pub bytes_in: u64,
     /// Bytes of the bodies of requests.
     pub bytes_out: u64,
-    /// Bytes that came over sockets: heads, bodies, TLS and all.
-    pub socket_in: u64,
-    /// Bytes that were written to sockets.
-    pub socket_out: u64,
 }
 
 impl MetricsSnapshot {
@@ -119,7 +115,6 @@ impl Metrics {
             hedges: get(&self.hedges),
             bytes_in: get(&self.bytes_in),
             bytes_out: get(&self.bytes_out),
-            ..MetricsSnapshot::default()
         }
     }
 }

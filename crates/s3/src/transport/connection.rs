@@ -17,14 +17,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::TransportError;
-use super::counted::Counted;
 use super::io::{Progress, Stream};
 use super::timer::Timer;
 
-type Io = Stream<MaybeHttpsStream<TokioIo<Counted>>>;
+type Io = Stream<MaybeHttpsStream<TokioIo<TcpStream>>>;
 
 /// How much is read at once, in bytes. A larger buffer would be a fresh one for every answer.
 const READ_BUFFER: usize = 64 << 10;
@@ -52,7 +52,7 @@ pub(super) struct Unanswered {
 impl Connection {
     /// Begins HTTP/1.1 on a connected stream.
     pub(super) async fn begin(
-        io: MaybeHttpsStream<TokioIo<Counted>>,
+        io: MaybeHttpsStream<TokioIo<TcpStream>>,
     ) -> Result<Self, TransportError> {
         let (stream, progress) = Stream::new(io);
         let (sender, driver) = http1::Builder::new()

@@ -6,7 +6,6 @@
 
 mod body;
 mod connection;
-mod counted;
 mod error;
 mod io;
 mod pool;
@@ -25,6 +24,7 @@ use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -32,7 +32,6 @@ use tower_service::Service;
 
 use body::Oversize;
 use connection::Connection;
-use counted::{Counted, CountedConnector, Traffic};
 use resolver::Resolver;
 use timer::Timer;
 
@@ -91,7 +90,7 @@ pub struct HttpClient {
     inner: Arc<Inner>,
 }
 
-type Tcp = CountedConnector<HttpConnector<Resolver>>;
+type Tcp = HttpConnector<Resolver>;
 
 struct Inner {
     tcp: Tcp,
@@ -100,7 +99,6 @@ struct Inner {
     tls: OnceCell<HttpsConnector<Tcp>>,
     options: TransportOptions,
     origins: pool::Origins,
-    traffic: Arc<Traffic>,
 }
 
 impl HttpClient {
@@ -111,31 +109,15 @@ impl HttpClient {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
         tcp.set_connect_timeout(Some(options.connect_timeout));
-        let traffic = Arc::<Traffic>::default();
-        let tcp = CountedConnector {
-            inner: tcp,
-            traffic: Arc::clone(&traffic),
-        };
         Self {
             inner: Arc::new(Inner {
                 tcp,
-                traffic,
                 trust,
                 tls: OnceCell::new(),
                 options,
                 origins: pool::Origins::default(),
             }),
         }
-    }
-
-    /// Bytes that came over all sockets so far, TLS and all.
-    pub fn socket_in(&self) -> u64 {
-        self.inner.traffic.received()
-    }
-
-    /// Bytes that were written to all sockets so far, TLS and all.
-    pub fn socket_out(&self) -> u64 {
-        self.inner.traffic.sent()
     }
 
     /// Sends a request with an absolute URI and reads the answer, of up to 1 MiB.
@@ -290,7 +272,7 @@ impl HttpClient {
     }
 
     /// Opens a connection. (An `HttpConnector` is always ready to be called.)
-    async fn open(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<Counted>>, TransportError> {
+    async fn open(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, TransportError> {
         let inner = &*self.inner;
         if to.scheme() != Some(&Scheme::HTTPS) {
             let tcp = inner.tcp.clone().call(to).await;
