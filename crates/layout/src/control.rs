@@ -132,7 +132,18 @@ mod tests {
             "ipfs/.cidbucket/staging/0065a1b2c3-abc/"
         );
         assert_eq!(staging.layout(), &Layout::Kubo);
-        for name in ["", ".", "..", ".x", "a/b", "a%2Fb", "a b", "é", "a\n", &"x".repeat(65)] {
+        for name in [
+            "",
+            ".",
+            "..",
+            ".x",
+            "a/b",
+            "a%2Fb",
+            "a b",
+            "é",
+            "a\n",
+            &"x".repeat(65),
+        ] {
             assert_eq!(store.tenant(name), Err(PrefixError::Name), "{name:?}");
             assert_eq!(store.staging(name), Err(PrefixError::Name), "{name:?}");
         }
