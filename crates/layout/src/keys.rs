@@ -9,6 +9,8 @@ use crate::{Cid, Layout, Multihash, Prefix};
 const RAW: u64 = 0x55;
 const DAG_PB: u64 = 0x70;
 const DAG_CBOR: u64 = 0x71;
+/// The codecs under which a store keyed by CID may keep a block, in the order of trying.
+pub(crate) const CODECS: [u64; 3] = [RAW, DAG_CBOR, DAG_PB];
 
 /// The keys of one store in a bucket.
 ///
@@ -145,13 +147,13 @@ impl Keys {
 }
 
 /// By what a layout names a block.
-enum Naming<'a> {
+pub(crate) enum Naming<'a> {
     Multihash(Form),
     Cid { user: Option<&'a str> },
 }
 
 impl<'a> Naming<'a> {
-    fn of(layout: &'a Layout) -> Self {
+    pub(crate) fn of(layout: &'a Layout) -> Self {
         let form = match layout {
             Layout::Kubo | Layout::KuboUnmounted => Form::PLAIN,
             Layout::ThreeBoxIdentity => Form::sharded(Shard::Whole),
@@ -200,13 +202,13 @@ impl<'a> Naming<'a> {
 
 /// A key made of the multihash's text: `SHARD/` + letter + text + end.
 #[derive(Clone, Copy)]
-struct Form {
-    shard: Shard,
-    letter: &'static str,
-    case: Case,
-    end: &'static str,
+pub(crate) struct Form {
+    pub(crate) shard: Shard,
+    pub(crate) letter: &'static str,
+    pub(crate) case: Case,
+    pub(crate) end: &'static str,
     /// Whether reads that find nothing try [`Form::PLAIN`].
-    falls_back: bool,
+    pub(crate) falls_back: bool,
 }
 
 impl Form {
@@ -254,7 +256,7 @@ impl Form {
 
 /// The folder into which a layout puts a block, taken from its text.
 #[derive(Clone, Copy)]
-enum Shard {
+pub(crate) enum Shard {
     None,
     Whole,
     First(usize),
@@ -292,7 +294,7 @@ impl Shard {
 /// The CIDs under which a store keyed by CID may keep a block, in the order of trying.
 fn forms(cid: &Cid) -> impl Iterator<Item = Cid> {
     let multihash = *cid.hash();
-    [RAW, DAG_CBOR, DAG_PB]
+    CODECS
         .into_iter()
         .map(move |codec| Cid::new_v1(codec, multihash))
 }

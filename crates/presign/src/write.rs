@@ -109,6 +109,9 @@ impl Granter {
     }
 }
 
+/// The names of [`fixed_headers`] under the policy that sets them all.
+pub(crate) const FIXED_HEADERS: [&str; 3] = ["content-type", "cache-control", "if-none-match"];
+
 /// The signed headers that all writes of a policy share.
 pub(crate) fn fixed_headers(policy: &Policy) -> Vec<(String, String)> {
     let mut headers = Vec::new();
