@@ -38,8 +38,9 @@ Settings: a flag wins over the environment, which wins over the configuration fi
   region = \"eu-central-1\"
 
 Exit codes: 0 done, 1 other failure, 2 wrong usage or input, 3 block not found, 4 denied,
-5 corrupt block, 6 throttled or unavailable, 7 no such bucket or folder; 128 and a signal's
-number where one ended it (130 Ctrl-C, 141 the reader of a pipe went away).";
+5 corrupt block, 6 throttled or unavailable, 7 no such bucket or folder, 8 nothing was changed
+as nobody confirmed it; 128 and a signal's number where one ended it (130 Ctrl-C, 141 the
+reader of a pipe went away).";
 
 /// IPFS blocks in an S3 bucket
 ///

@@ -32,8 +32,8 @@ pub struct DirectConfig {
     pub small_block: usize,
     /// The most blocks of one request for grants, within what the service takes. 1,024.
     pub batch_blocks: usize,
-    /// The most bytes of blocks under one lease. `put_many` keeps up to two such batches in memory.
-    /// 64 MiB.
+    /// The most bytes of blocks under one lease. `put_many` keeps up to two such batches in memory,
+    /// and takes smaller ones where the way to S3 is slow. 96 MiB.
     pub batch_bytes: usize,
     /// How often and at what pace a failed request is tried again, at the service and at S3.
     pub retry: Retry,
@@ -73,7 +73,7 @@ impl DirectConfig {
             allow_http: false,
             small_block: 4 << 10,
             batch_blocks: 1024,
-            batch_bytes: 64 << 20,
+            batch_bytes: 96 << 20,
             retry: Retry::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),

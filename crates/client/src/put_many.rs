@@ -5,15 +5,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use cidbucket_blockstore::{Block, BoxStream, Cid, Result};
 use futures::future::BoxFuture;
 use futures::stream::{Fuse, FuturesOrdered, Stream, StreamExt};
+use tokio::time::Instant;
 
 use crate::core::Core;
 
 /// Batches under way: of one the last uploads run, while the next gets its grants.
 const BATCHES: usize = 2;
+
+/// What the first batch may have, in bytes, before it is known how fast the way to S3 is.
+const FIRST: usize = 16 << 20;
+/// What a batch may have on the slowest way, in bytes.
+const LEAST: usize = 4 << 20;
+/// How long a batch is to take at most: answers come at its end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Answer = (Cid, Result<()>);
 
@@ -27,15 +36,51 @@ pub(crate) struct PutMany<'a> {
     blocks: Fuse<BoxStream<'a, Block>>,
     gathered: Vec<Block>,
     gathered_bytes: usize,
-    running: FuturesOrdered<BoxFuture<'static, Vec<Answer>>>,
+    size: BatchSize,
+    running: FuturesOrdered<BoxFuture<'static, Ended>>,
     /// Whether all uploads of the batch that was started last have begun.
     begun: Arc<AtomicBool>,
     answers: VecDeque<Answer>,
 }
 
+/// A batch that has ended.
+struct Ended {
+    answers: Vec<Answer>,
+    bytes: usize,
+    took: Duration,
+}
+
+/// How many bytes a batch may have. A large one costs the service less, and a slow way makes its
+/// answers late.
+#[derive(Debug)]
+struct BatchSize {
+    bytes: usize,
+    most: usize,
+}
+
+impl BatchSize {
+    fn new(most: usize) -> Self {
+        Self {
+            bytes: FIRST.min(most),
+            most,
+        }
+    }
+
+    /// A batch of so many bytes took so long.
+    fn learn(&mut self, bytes: usize, took: Duration) {
+        let millis = took.as_millis().max(1);
+        let in_time = bytes as u128 * PATIENCE.as_millis() / millis;
+        let in_time = usize::try_from(in_time).unwrap_or(usize::MAX);
+        let least = LEAST.min(self.most);
+        let most = self.bytes.saturating_mul(4).clamp(least, self.most);
+        self.bytes = in_time.clamp(least, most);
+    }
+}
+
 impl<'a> PutMany<'a> {
     pub(crate) fn new(core: Arc<Core>, blocks: BoxStream<'a, Block>) -> Self {
         Self {
+            size: BatchSize::new(core.config.batch_bytes),
             core,
             blocks: blocks.fuse(),
             gathered: Vec::new(),
@@ -48,9 +93,8 @@ impl<'a> PutMany<'a> {
 
     /// Takes what blocks there are and room for.
     fn gather(&mut self, cx: &mut Context<'_>) {
-        let config = &self.core.config;
-        while self.gathered.len() < config.batch_blocks && self.gathered_bytes < config.batch_bytes
-        {
+        let most = self.core.config.batch_blocks;
+        while self.gathered.len() < most && self.gathered_bytes < self.size.bytes {
             match self.blocks.poll_next_unpin(cx) {
                 Poll::Ready(Some(block)) => {
                     self.gathered_bytes += block.len();
@@ -70,10 +114,17 @@ impl<'a> PutMany<'a> {
 
     fn start(&mut self) {
         self.begun = Arc::default();
-        self.gathered_bytes = 0;
+        let bytes = std::mem::take(&mut self.gathered_bytes);
         let blocks = std::mem::take(&mut self.gathered);
         let batch = Arc::clone(&self.core).put_batch(blocks, Arc::clone(&self.begun));
-        self.running.push_back(Box::pin(batch));
+        let started = Instant::now();
+        self.running.push_back(Box::pin(async move {
+            Ended {
+                answers: batch.await,
+                bytes,
+                took: started.elapsed(),
+            }
+        }));
     }
 }
 
@@ -91,7 +142,10 @@ impl Stream for PutMany<'_> {
                 this.start();
             }
             match this.running.poll_next_unpin(cx) {
-                Poll::Ready(Some(answers)) => this.answers.extend(answers),
+                Poll::Ready(Some(ended)) => {
+                    this.size.learn(ended.bytes, ended.took);
+                    this.answers.extend(ended.answers);
+                }
                 Poll::Ready(None) if this.gathered.is_empty() => {
                     return if this.blocks.is_done() {
                         Poll::Ready(None)
@@ -105,5 +159,49 @@ impl Stream for PutMany<'_> {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// The sizes of batches on a way of so many bytes a second, each with a fixed delay.
+    fn sizes(per_second: usize, delay: Duration, most: usize) -> Vec<usize> {
+        let mut size = BatchSize::new(most);
+        (0..10)
+            .map(|_| {
+                let bytes = size.bytes;
+                let millis = bytes * 1000 / per_second;
+                size.learn(bytes, delay + Duration::from_millis(millis as u64));
+                bytes
+            })
+            .collect()
+    }
+
+    #[test]
+    fn batches_grow_to_what_the_way_carries_in_time() {
+        let delay = Duration::from_millis(200);
+        let fast = sizes(100 * MIB, delay, 96 * MIB);
+        assert_eq!(fast[..3], [16 * MIB, 64 * MIB, 96 * MIB]);
+        let slow = sizes(MIB, delay, 96 * MIB);
+        assert!(slow[1..].iter().all(|&bytes| bytes <= 10 * MIB), "{slow:?}");
+        assert!(slow[9] > 9 * MIB, "{slow:?}");
+        let slowest = sizes(MIB / 100, delay, 96 * MIB);
+        assert_eq!(slowest[9], LEAST);
+        assert_eq!(sizes(100 * MIB, delay, 1)[9], 1, "the limit is kept");
+    }
+
+    #[test]
+    fn a_small_batch_is_no_reason_for_small_ones() {
+        let mut size = BatchSize::new(96 * MIB);
+        size.learn(10_000, Duration::from_millis(300));
+        assert_eq!(size.bytes, LEAST);
+        size.learn(LEAST, Duration::from_millis(300));
+        assert_eq!(size.bytes, 4 * LEAST);
+        size.learn(0, Duration::ZERO);
+        assert_eq!(size.bytes, LEAST);
     }
 }

@@ -8,6 +8,7 @@
 //! - [`Keys`]: prefix and layout together; writes keys, reads them back, says what to list.
 //! - [`Keys::control_prefix`]: the service's own folder, beside the blocks and in no listing.
 //! - [`KeyRange`]: a listing cut into ranges that can be read in parallel.
+//! - [`Keys::public_patterns`]: what a bucket policy has to let through for blocks to be public.
 //! - [`Keys::detect`]: which layout a sample of listed keys fits.
 //!
 //! # Worked examples
@@ -57,6 +58,7 @@ mod detect;
 mod keys;
 mod layout;
 mod prefix;
+mod public;
 mod ranges;
 
 pub use cid::Cid;
@@ -64,6 +66,7 @@ pub use detect::Fit;
 pub use keys::Keys;
 pub use layout::{Layout, LayoutError, ShardLength, Username};
 pub use prefix::{Prefix, PrefixError};
+pub use public::PatternError;
 pub use ranges::KeyRange;
 
 /// A multihash of up to 64 digest bytes: the identity of a block.

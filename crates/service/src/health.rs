@@ -115,7 +115,7 @@ impl<S: Blockstore> fmt::Debug for Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use cidbucket_blockstore::{CountingBlockstore, MemoryBlockstore, Report};
+    use cidbucket_blockstore::{CountingBlockstore, MemoryBlockstore, Operation, Report};
 
     use super::*;
 
@@ -126,7 +126,7 @@ mod tests {
         let absent = *Block::raw("absent").cid();
         assert!(health.is_ready(&store, &absent).await);
         assert!(health.is_ready(&store, &absent).await);
-        assert_eq!(store.counts().size.calls, 1);
+        assert_eq!(store.snapshot().calls(Operation::Size), 1);
 
         let outage: Result<()> = Err(Error::Unavailable(Report::new("get", "gone").into()));
         health.saw(&outage);

@@ -55,7 +55,7 @@ mod spaces;
 mod writes;
 
 pub use builder::{Enforced, ServiceBuilder};
-pub use http_body_util::Full;
+pub use cidbucket_records::Conditions;
 pub use listen::{Bounds, ListenError, Server, Tls, TlsError};
 pub use service::Service;
 pub use settings::{Pace, Prices, Settings, Verify};
