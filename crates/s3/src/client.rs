@@ -135,7 +135,7 @@ impl S3Client {
 
     /// The counters.
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.inner.metrics.snapshot()
+        self.inner.metrics.snapshot(self.inner.http.wire())
     }
 
     /// The connections, for requests beside S3's own: what a signed URL holds, say.
