@@ -126,6 +126,16 @@ impl<'a> Session<'a> {
         async { Ok(location?.open_or_create().await?) }
     }
 
+    /// What the configuration file tells `serve` by a name.
+    pub(crate) fn serve_setting(&self, name: &str) -> Option<String> {
+        self.config.serve(name)
+    }
+
+    /// The names by which it tells something.
+    pub(crate) fn serve_settings(&self) -> impl Iterator<Item = &str> {
+        self.config.serve_names()
+    }
+
     /// Writes a line of results.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Outcome {
         writeln!(self.io.stdout, "{line}").map_err(|e| Stop::stdout(&e))

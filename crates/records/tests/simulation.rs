@@ -417,13 +417,12 @@ async fn truth(world: &World) -> BTreeMap<String, u64> {
     let mut truth = world.proxied.lock().clone();
     let granted = world.granted.lock().clone();
     for (id, lease) in granted {
-        let state = match lease.is_complete {
-            // For good, also when its record is removed after a day.
-            true => Ok(State::Complete),
-            false => leases
-                .head(&id, &lease.token, None)
-                .await
-                .map(|(_, state)| state),
+        // For good, also when its record is removed after a day.
+        let state = if lease.is_complete {
+            Ok(State::Complete)
+        } else {
+            let found = leases.head(&id, &lease.token, None).await;
+            found.map(|(_, state)| state)
         };
         match state {
             Ok(state) => {
@@ -632,10 +631,11 @@ impl Run {
             self.check(seed).await;
             self.trouble().await;
         }
-        let granted = self.world.granted.lock();
-        self.totals.granted = granted.len();
-        self.totals.complete = granted.values().filter(|lease| lease.is_complete).count();
-        drop(granted);
+        {
+            let granted = self.world.granted.lock();
+            self.totals.granted = granted.len();
+            self.totals.complete = granted.values().filter(|lease| lease.is_complete).count();
+        }
         self.wind_up(seed).await;
         self.totals
     }
