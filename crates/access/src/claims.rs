@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use cidbucket_blockstore::{Hash, codec_code, codec_name};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Capability, Operation, Operations, Quota, Rate, Tenant, Window};
 
@@ -85,6 +86,10 @@ pub(crate) struct Wire {
     )]
     iat: Option<Time>,
     cap: Cap,
+    /// Claims for others. They are read in full all the same: what is passed over unread can be
+    /// text that is no JSON.
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -273,6 +278,7 @@ impl TryFrom<&Claims> for Wire {
                     burst: Some(rate.burst),
                 }),
             },
+            others: Map::new(),
         })
     }
 }

@@ -4,8 +4,9 @@
 
 use crate::{Keys, Layout, Prefix, PrefixError};
 
-/// The folder's name, with the slash.
-const FOLDER: &str = ".cidbucket/";
+/// The folder's name, with the slash. The service keeps its own records there, uploads that were
+/// not checked yet, and tenants' blocks: nobody else is to read them.
+pub(crate) const FOLDER: &str = ".cidbucket/";
 /// Behind the names of everything the service writes into its folder: these are ASCII letters,
 /// digits, `.`, `-`, `_` and `/`.
 const LAST: &str = "~";

@@ -75,12 +75,15 @@ impl Keys {
 
     /// Appends [`Keys::key`] to `out`. It allocates only where `out` has to grow.
     pub fn write_key(&self, cid: &Cid, out: &mut String) {
+        out.push_str(&self.root);
+        self.write_tail(cid, out);
+    }
+
+    /// Appends what [`Keys::key`] has after [`Keys::list_prefix`].
+    pub fn write_tail(&self, cid: &Cid, out: &mut String) {
         match Naming::of(&self.layout) {
-            Naming::Multihash(form) => {
-                out.push_str(&self.root);
-                form.write(cid.hash(), out);
-            }
-            Naming::Cid { user } => self.write_cid(user, &written_form(cid), out),
+            Naming::Multihash(form) => form.write(cid.hash(), out),
+            Naming::Cid { user } => write_cid(user, &written_form(cid), out),
         }
     }
 
@@ -106,8 +109,8 @@ impl Keys {
                 let others = forms(cid).filter(|form| *form != written);
                 for form in std::iter::once(written).chain(others) {
                     for &folder in folders {
-                        let mut key = String::new();
-                        self.write_cid(folder, &form, &mut key);
+                        let mut key = self.root.clone();
+                        write_cid(folder, &form, &mut key);
                         keys.push(key);
                     }
                 }
@@ -135,15 +138,14 @@ impl Keys {
             }
         }
     }
+}
 
-    fn write_cid(&self, user: Option<&str>, cid: &Cid, out: &mut String) {
-        out.push_str(&self.root);
-        if let Some(user) = user {
-            out.push_str(user);
-            out.push('/');
-        }
-        base32::write_cid(cid, out);
+fn write_cid(user: Option<&str>, cid: &Cid, out: &mut String) {
+    if let Some(user) = user {
+        out.push_str(user);
+        out.push('/');
     }
+    base32::write_cid(cid, out);
 }
 
 /// By what a layout names a block.
@@ -548,6 +550,9 @@ mod tests {
             let mut out = String::from("before ");
             keys.write_key(&cid, &mut out);
             prop_assert_eq!(out, format!("before {key}"));
+            let mut out = keys.list_prefix().to_owned();
+            keys.write_tail(&cid, &mut out);
+            prop_assert_eq!(out, key);
         }
 
         #[test]

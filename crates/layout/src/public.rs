@@ -4,12 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::base32::{self, Case};
+use crate::control::FOLDER;
 use crate::keys::{CODECS, Form, Naming, Shard};
 use crate::{Keys, Layout, Prefix};
-
-/// The folder under a store's prefix in which the service keeps its own records, uploads that were
-/// not checked yet, and tenants' blocks: `docs/direct-access.md`. Nobody else is to read there.
-const CONTROL: &str = ".cidbucket";
 
 /// Why there are no patterns for a store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +92,7 @@ fn pattern(form: Form, text: &str) -> Option<String> {
         // No text is as short as the longest of these.
         Shard::First(n) => format!("{}/", &text[..n]),
         // A longer one could be `.cidbucket/tenants/…`.
-        Shard::Last(n) | Shard::NextToLast(n) if n < CONTROL.len() => {
+        Shard::Last(n) | Shard::NextToLast(n) if n + 1 < FOLDER.len() => {
             format!("{}/", "?".repeat(n))
         }
         Shard::Last(_) | Shard::NextToLast(_) => return None,

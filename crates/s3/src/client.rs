@@ -134,11 +134,7 @@ impl S3Client {
 
     /// The counters.
     pub fn metrics(&self) -> MetricsSnapshot {
-        MetricsSnapshot {
-            socket_in: self.inner.http.socket_in(),
-            socket_out: self.inner.http.socket_out(),
-            ..self.inner.metrics.snapshot()
-        }
+        self.inner.metrics.snapshot(self.inner.http.wire())
     }
 
     /// The connections, for requests beside S3's own: what a signed URL holds, say.

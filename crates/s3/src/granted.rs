@@ -79,7 +79,7 @@ impl GrantClient {
 
     /// The counters.
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.metrics.snapshot()
+        self.metrics.snapshot(self.http.wire())
     }
 
     /// Reads the bytes of a block; `None` where S3 says in its own words that it has none. They are

@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 
 use crate::S3Client;
 
-/// The folder of the service's own objects under a store's prefix: `docs/direct-access.md`.
-pub(crate) const CONTROL: &str = ".cidbucket/";
-
 /// The statement of a bucket policy with which anybody may read the blocks of one store: those
 /// alone, never the service's own folder beside them, and with no listing.
 ///
@@ -67,10 +64,6 @@ impl PublicRead {
         let arn = arn(bucket);
         let name = keys.list_prefix();
         let digest = Block::raw(name.as_bytes().to_vec()).sha256();
-        let mut control = keys.prefix().as_str().to_owned();
-        if !control.is_empty() {
-            control.push('/');
-        }
         Ok(Self {
             // One statement for each store of the bucket, with a name of letters and digits.
             sid: format!("CidbucketPublicRead{}", HEXUPPER.encode(&digest[..4])),
@@ -78,7 +71,7 @@ impl PublicRead {
                 .iter()
                 .map(|pattern| format!("{arn}/{pattern}"))
                 .collect(),
-            control: format!("{arn}/{control}{CONTROL}"),
+            control: format!("{arn}/{}", keys.control_prefix()),
         })
     }
 

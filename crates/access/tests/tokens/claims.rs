@@ -7,7 +7,7 @@ use cidbucket_access::{
     TokenAuthorizer, TokenKeys, Window, inspect,
 };
 
-use crate::raw::{HEADER, SECRET, token};
+use crate::raw::{HEADER, SECRET, token, token_of_bytes};
 use crate::{NOW, at, capability, key};
 
 fn verify(claims: &str) -> Result<Capability, Flaw> {
@@ -153,6 +153,28 @@ fn a_member_given_twice_is_no_member() {
         authorizer.verify(&twice, at(NOW)),
         Err(Flaw::Malformed(_))
     ));
+}
+
+#[test]
+fn claims_for_others_are_json_too() {
+    for other in [r#""\ud800""#, "1e999", "\"a\u{1}\"", "01", "[1,]", "{"] {
+        refused(
+            &format!(r#"{{"exp":1800000001,"cap":{{"ops":["read"]}},"other":{other}}}"#),
+            "",
+        );
+    }
+    // No text at all: found by fuzzing.
+    let (before, after) = (
+        &br#"{"exp":1800000001,"cap":{"ops":["read"]},"other":""#[..],
+        br#""}"#,
+    );
+    let authorizer = TokenAuthorizer::new(TokenKeys::from_secret(SECRET).unwrap());
+    let with = |middle: &[u8]| {
+        let token = token_of_bytes(HEADER.as_bytes(), &[before, middle, after].concat());
+        authorizer.verify(&token, at(NOW)).map(|_| ())
+    };
+    assert_eq!(with(b"abc"), Ok(()));
+    assert!(matches!(with(b"a\xa2"), Err(Flaw::Claims(_))));
 }
 
 #[test]

@@ -11,16 +11,15 @@ pub(crate) const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// A token of any header and claims, rightly signed by HS256 with [`SECRET`].
 pub(crate) fn token(header: &str, claims: &str) -> String {
-    signed_with(SECRET, header, claims)
+    token_of_bytes(header.as_bytes(), claims.as_bytes())
+}
+
+pub(crate) fn token_of_bytes(header: &[u8], claims: &[u8]) -> String {
+    sign(SECRET, format!("{}.{}", encode(header), encode(claims)))
 }
 
 pub(crate) fn signed_with(secret: &[u8], header: &str, claims: &str) -> String {
-    let message = message(header, claims);
-    let code = Hmac::<Sha256>::new_from_slice(secret)
-        .unwrap()
-        .chain_update(&message)
-        .finalize();
-    format!("{message}.{}", encode(&code.into_bytes()))
+    sign(secret, message(header, claims))
 }
 
 pub(crate) fn message(header: &str, claims: &str) -> String {
@@ -33,4 +32,12 @@ pub(crate) fn message(header: &str, claims: &str) -> String {
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     BASE64URL_NOPAD.encode(bytes)
+}
+
+fn sign(secret: &[u8], message: String) -> String {
+    let code = Hmac::<Sha256>::new_from_slice(secret)
+        .unwrap()
+        .chain_update(&message)
+        .finalize();
+    message + "." + &encode(&code.into_bytes())
 }

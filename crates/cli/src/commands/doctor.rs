@@ -168,6 +168,8 @@ fn local(location: &Location, rows: Vec<Row>) -> Report {
             "store": location.to_string(),
             "seal": null,
             "conditional_put": null,
+            "conditional_replace": null,
+            "conditional_copy": null,
             "cors": null,
             "layout": layout.map(|row| &row.finding),
             "checks": rows.iter().map(Row::to_json).collect::<Vec<_>>(),

@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep};
 use super::bucket::{self, STRANGER};
 use super::check::{Check, Verdict};
 use super::raw::{Answer, Ask, Raw, random_bytes, random_name};
-use crate::public_access::CONTROL;
 use crate::{PutObject, S3Client};
 
 /// For how long a server may take to go by a new setting.
@@ -76,9 +75,8 @@ async fn raw(client: &S3Client) -> Result<Raw> {
         let report = Report::new("verify", "the store is opened without credentials");
         return Err(Error::Denied(report.into()));
     };
-    let prefix = client.config().keys.prefix();
-    let slash = if prefix.is_root() { "" } else { "/" };
-    let folder = format!("{prefix}{slash}{CONTROL}doctor-{}/", random_name());
+    let control = client.config().keys.control_prefix();
+    let folder = format!("{control}doctor-{}/", random_name());
     Ok(Raw::new(client.clone(), signer, folder))
 }
 

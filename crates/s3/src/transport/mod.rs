@@ -6,11 +6,11 @@
 
 mod body;
 mod connection;
-mod counted;
 mod error;
 mod io;
 mod pool;
 mod resolver;
+mod tcp;
 mod timer;
 
 use std::fmt;
@@ -24,19 +24,20 @@ use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use body::Oversize;
-use connection::Connection;
-use counted::{Counted, CountedConnector, Traffic};
+use connection::{Connection, Socket};
 use resolver::Resolver;
+use tcp::Tcp;
 use timer::Timer;
 
 use crate::tls::Trust;
+
+pub(crate) use io::Wire;
 
 pub use error::TransportError;
 pub use pool::Origin;
@@ -91,8 +92,6 @@ pub struct HttpClient {
     inner: Arc<Inner>,
 }
 
-type Tcp = CountedConnector<HttpConnector<Resolver>>;
-
 struct Inner {
     tcp: Tcp,
     trust: Trust,
@@ -100,7 +99,6 @@ struct Inner {
     tls: OnceCell<HttpsConnector<Tcp>>,
     options: TransportOptions,
     origins: pool::Origins,
-    traffic: Arc<Traffic>,
 }
 
 impl HttpClient {
@@ -111,15 +109,9 @@ impl HttpClient {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
         tcp.set_connect_timeout(Some(options.connect_timeout));
-        let traffic = Arc::<Traffic>::default();
-        let tcp = CountedConnector {
-            inner: tcp,
-            traffic: Arc::clone(&traffic),
-        };
         Self {
             inner: Arc::new(Inner {
-                tcp,
-                traffic,
+                tcp: Tcp::new(tcp),
                 trust,
                 tls: OnceCell::new(),
                 options,
@@ -128,14 +120,9 @@ impl HttpClient {
         }
     }
 
-    /// Bytes that came over all sockets so far, TLS and all.
-    pub fn socket_in(&self) -> u64 {
-        self.inner.traffic.received()
-    }
-
-    /// Bytes that were written to all sockets so far, TLS and all.
-    pub fn socket_out(&self) -> u64 {
-        self.inner.traffic.sent()
+    /// Bytes that went through all its sockets: heads, bodies and TLS.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.inner.tcp.wire
     }
 
     /// Sends a request with an absolute URI and reads the answer, of up to 1 MiB.
@@ -290,7 +277,7 @@ impl HttpClient {
     }
 
     /// Opens a connection. (An `HttpConnector` is always ready to be called.)
-    async fn open(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<Counted>>, TransportError> {
+    async fn open(&self, to: Uri) -> Result<Socket, TransportError> {
         let inner = &*self.inner;
         if to.scheme() != Some(&Scheme::HTTPS) {
             let tcp = inner.tcp.clone().call(to).await;
