@@ -151,13 +151,14 @@ async function diagnosed (url: string, cause: TransportError): Promise<Problem> 
     return new Problem('offline', 'this device has no network', { cause })
   }
   const { origin } = new URL(url)
-  if (cause.kind === 'network' && isBrowser() && await isThere(origin)) {
+  if (cause.kind === 'network' && isPage() && await isThere(origin)) {
     return new Problem('s3-cors', `the bucket at ${origin} lacks CORS rules that let this page in`, { cause })
   }
   return new Problem('s3-unreachable', `S3 at ${origin} is not reached from here`, { cause })
 }
 
-function isBrowser (): boolean {
+/** Whether this runs in a browser: a page, or a worker of one. */
+export function isPage (): boolean {
   return typeof location !== 'undefined' && typeof navigator !== 'undefined'
 }
 

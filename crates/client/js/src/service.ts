@@ -77,6 +77,11 @@ export class Service {
     this.#options = others
   }
 
+  /** Whether there is a token, which may be a tenant's, with blocks of its own. */
+  get hasToken (): boolean {
+    return this.#token !== undefined && this.#token !== ''
+  }
+
   async info (signal?: AbortSignal): Promise<Info> {
     // By JSON, which every codec's caller has.
     const answer = await this.#ask({ method: 'GET', path: '/v1/info', limit: MAX_ANSWER, accept: JSON_ENCODING.mediaType, signal })
