@@ -1,22 +1,17 @@
 //! A running `cidbucket serve --dev`.
 
-use std::io::{BufRead, BufReader, Read};
+use std::ops::Deref;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::thread::JoinHandle;
-
-use serde_json::Value;
 
 use crate::Cidbucket;
+use crate::process::Process;
 
 /// The embedded S3 server in a process of its own, killed on drop.
+///
+/// Its line when it is ready has `store`, `endpoint`, `bucket`, `region`, `access_key` and
+/// `secret_key`.
 #[derive(Debug)]
-pub struct DevServer {
-    child: Child,
-    ready: Value,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
-}
+pub struct DevServer(Process);
 
 impl DevServer {
     /// Starts it over `data_dir` on a free port, with further arguments, and waits until it is ready.
@@ -35,78 +30,20 @@ impl DevServer {
                 "--data-dir",
             ])
             .arg(data_dir)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
-        let stderr = read_on(child.stderr.take().expect("a pipe"));
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("a line of UTF-8");
-        match serde_json::from_str(&line) {
-            Ok(ready) => Self {
-                child,
-                ready,
-                stdout: Some(read_on(stdout)),
-                stderr: Some(stderr),
-            },
-            Err(error) => {
-                let _ = child.kill();
-                let status = child.wait();
-                panic!(
-                    "serve --dev --json printed {line:?} ({error}), {status:?}\n{}",
-                    stderr.join().unwrap_or_default()
-                )
-            }
-        }
+            .args(args);
+        Self(Process::start(command))
     }
 
-    /// A field of the line it printed when it was ready: `store`, `endpoint`, `bucket`, `region`,
-    /// `access_key`, `secret_key`.
-    ///
-    /// # Panics
-    /// Where there is no such field, or it is no text.
-    pub fn field(&self, name: &str) -> &str {
-        self.ready[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {name} in {}", self.ready))
-    }
-
-    /// Kills it as a power cut would (SIGKILL), and gives what it had printed after its first line:
-    /// standard output, standard error.
-    ///
-    /// # Panics
-    /// Where it has ended by itself already.
-    pub fn kill(mut self) -> (String, String) {
-        let ended = self.child.try_wait().expect("a child of ours");
-        self.child.kill().expect("a child of ours");
-        self.child.wait().expect("a child of ours");
-        let printed = [self.stdout.take(), self.stderr.take()].map(|reader| {
-            reader
-                .and_then(|reader| reader.join().ok())
-                .unwrap_or_default()
-        });
-        assert!(
-            ended.is_none(),
-            "it ended by itself, {ended:?}: {printed:?}"
-        );
-        printed.into()
+    /// As [`Process::kill`].
+    pub fn kill(self) -> (String, String) {
+        self.0.kill()
     }
 }
 
-impl Drop for DevServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+impl Deref for DevServer {
+    type Target = Process;
 
-/// Reads a pipe to its end in the background, so that the process never waits for a reader.
-fn read_on(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = pipe.read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    })
+    fn deref(&self) -> &Process {
+        &self.0
+    }
 }

@@ -6,16 +6,24 @@
 //!   the very same tests.
 //! - [`Cidbucket`]: the binary, in an environment without the machine's own settings.
 //! - [`DevServer`]: a running `cidbucket serve --dev`, which tests may kill.
+//! - [`Service`]: a running `cidbucket serve` over the bucket under test, with tokens of a
+//!   [`TokenKey`].
 //! - [`Curl`]: `curl`, the client that shares no code with us.
+//! - [`mutation`]: requests of grants, bent in every way.
 //! - [`wire`]: HTTP requests byte by byte, for those that no decent client would send.
 
 mod binary;
 mod curl;
 mod dev_server;
+pub mod mutation;
+mod process;
+pub mod service;
 mod target;
 pub mod wire;
 
 pub use binary::{Cidbucket, Finished};
 pub use curl::Curl;
 pub use dev_server::DevServer;
+pub use process::Process;
+pub use service::{Service, TokenKey};
 pub use target::Target;

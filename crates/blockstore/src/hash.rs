@@ -4,6 +4,8 @@
 //! (`identity` at most 128), so that a block accepted here is accepted by every IPFS node and
 //! a weak or truncated digest is refused at the door.
 
+use std::ops::RangeInclusive;
+
 use sha2::Digest;
 
 use crate::{Cid, Error, Multihash, Report, Result};
@@ -103,6 +105,11 @@ impl Hash {
         })
     }
 
+    /// Every accepted function, with the variable ones at every length.
+    pub fn every() -> impl Iterator<Item = Self> {
+        (0..=0xffff).filter_map(Self::from_code)
+    }
+
     /// The function's multicodec code.
     pub fn code(self) -> u64 {
         match self {
@@ -189,11 +196,13 @@ impl Hash {
             ))
         })?;
         let length = usize::from(multihash.size());
-        let (min, max) = hash.digest_lengths();
-        if length < min || length > max {
+        let accepted = hash.digest_lengths();
+        if !accepted.contains(&length) {
             return Err(refuse(format!(
-                "a {} digest of {length} bytes is outside the accepted {min} to {max}",
-                hash.name()
+                "a {} digest of {length} bytes is outside the accepted {} to {}",
+                hash.name(),
+                accepted.start(),
+                accepted.end()
             )));
         }
         Ok(hash)
@@ -284,13 +293,13 @@ impl Hash {
         }
     }
 
-    /// Shortest and longest digest accepted, in bytes.
-    fn digest_lengths(self) -> (usize, usize) {
+    /// The lengths of digest that are accepted, in bytes.
+    pub fn digest_lengths(self) -> RangeInclusive<usize> {
         match self {
-            Self::Identity => (0, MAX_IDENTITY),
+            Self::Identity => 0..=MAX_IDENTITY,
             // An extendable-output function: any length that fits a multihash of 64 bytes.
-            Self::Blake3 | Self::Shake256 => (MIN_DIGEST, 64),
-            _ => (MIN_DIGEST, self.usual_length()),
+            Self::Blake3 | Self::Shake256 => MIN_DIGEST..=64,
+            _ => MIN_DIGEST..=self.usual_length(),
         }
     }
 

@@ -19,6 +19,7 @@
 //! The promises behind these types are written down in `docs/semantics.md`.
 
 mod block;
+mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod counting;
@@ -35,6 +36,7 @@ mod store;
 pub use block::{Block, DEFAULT_MAX_BLOCK, Limits, raw_cid};
 pub use bytes::Bytes;
 pub use cid::Cid;
+pub use codec::{CODECS, codec_code, codec_name};
 pub use counting::{CountingBlockstore, Counts, Tally};
 pub use error::{Error, Report, Result};
 pub use failing::{Call, FailingBlockstore, Fault};

@@ -45,8 +45,9 @@ mod location;
 mod readme {}
 
 pub use cidbucket_blockstore::{
-    Block, Blockstore, BoxStream, Bytes, Cid, Cursor, DEFAULT_MAX_BLOCK, Error, Hash, Limits,
-    Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, raw_cid,
+    Block, Blockstore, BoxStream, Bytes, CODECS, Cid, Cursor, DEFAULT_MAX_BLOCK, Error, Hash,
+    Limits, Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, codec_code,
+    codec_name, raw_cid,
 };
 #[cfg(feature = "folder")]
 pub use cidbucket_blockstore::{FolderBlockstore, Sharding};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat,
+    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat, token,
 };
 
 const EXAMPLES: &str = "\
@@ -34,8 +34,9 @@ Settings: a flag wins over the environment, which wins over the configuration fi
   region = \"eu-central-1\"
 
 Exit codes: 0 done, 1 other failure, 2 wrong usage or input, 3 block not found, 4 denied,
-5 corrupt block, 6 throttled or unavailable, 7 no such bucket or folder; 128 and a signal's
-number where one ended it (130 Ctrl-C, 141 the reader of a pipe went away).";
+5 corrupt block, 6 throttled or unavailable, 7 no such bucket or folder, 8 nothing was changed
+as nobody confirmed it; 128 and a signal's number where one ended it (130 Ctrl-C, 141 the
+reader of a pipe went away).";
 
 /// IPFS blocks in an S3 bucket
 ///
@@ -105,6 +106,16 @@ Examples:
   cidbucket presign put photo.jpg | sh"
     )]
     Presign(presign::Command),
+    /// Make keys and tokens that say who may do what, and look into tokens
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cidbucket token key -o issuer.json > keys.json
+  cidbucket token issue --key issuer.json --sub alice --ops read,write
+  cidbucket token inspect --key keys.json TOKEN"
+    )]
+    Token(token::Command),
     Doctor(doctor::Args),
     Serve(serve::Args),
     Bench(bench::Args),

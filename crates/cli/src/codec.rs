@@ -1,28 +1,14 @@
-//! Names of the codecs a block is usually given, from the multicodec table.
+//! Codecs as they are typed and shown.
 
-/// Name and code, most usual first.
-const CODECS: &[(&str, u64)] = &[
-    ("raw", 0x55),
-    ("dag-pb", 0x70),
-    ("dag-cbor", 0x71),
-    ("dag-json", 0x0129),
-    ("dag-jose", 0x85),
-    ("cbor", 0x51),
-    ("json", 0x0200),
-    ("libp2p-key", 0x72),
-    ("git-raw", 0x78),
-];
+use cidbucket::{CODECS, codec_code, codec_name};
 
 /// A codec by name, or by number (`0x71` or `113`) where it has none here.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    if let Some((_, code)) = CODECS.iter().find(|(name, _)| *name == text) {
-        return Ok(*code);
-    }
-    let number = match text.strip_prefix("0x") {
+    let number = || match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
         None => text.parse().ok(),
     };
-    number.ok_or_else(|| {
+    codec_code(text).or_else(number).ok_or_else(|| {
         let names: Vec<_> = CODECS.iter().map(|(name, _)| *name).collect();
         format!("known are {}, or give its number", names.join(", "))
     })
@@ -30,10 +16,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
 
 /// A codec's name, or its number in hexadecimal.
 pub(crate) fn name(code: u64) -> String {
-    CODECS
-        .iter()
-        .find(|(_, known)| *known == code)
-        .map_or_else(|| format!("{code:#x}"), |(name, _)| (*name).into())
+    codec_name(code).map_or_else(|| format!("{code:#x}"), Into::into)
 }
 
 #[cfg(test)]

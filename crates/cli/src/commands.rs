@@ -12,6 +12,7 @@ pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod stat;
+pub(crate) mod token;
 
 use crate::args::Command;
 use crate::failure::Outcome;
@@ -29,6 +30,7 @@ pub(crate) async fn run(command: Command, session: &mut Session<'_>) -> Outcome 
         Command::Rm(args) => until_interrupted(rm::run(args, session)).await,
         Command::Ls(args) => ls::run(args, session).await,
         Command::Presign(command) => until_interrupted(presign::run(command, session)).await,
+        Command::Token(command) => token::run(command, session),
         Command::Doctor(args) => until_interrupted(doctor::run(args, session)).await,
         Command::Serve(args) => serve::run(args, session).await,
         Command::Bench(args) => bench::run(args, session).await,

@@ -18,6 +18,9 @@ pub(crate) struct Config {
     /// Stores by name.
     #[serde(default)]
     stores: BTreeMap<String, Store>,
+    /// What `serve` is told, by the names of its options.
+    #[serde(default)]
+    serve: BTreeMap<String, Setting>,
 }
 
 /// One store: its URL, and settings under the names they have in the URL's query.
@@ -33,7 +36,19 @@ struct Store {
 enum Setting {
     Text(String),
     Number(i64),
+    Fraction(f64),
     Switch(bool),
+}
+
+impl Setting {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+            Self::Fraction(number) => number.to_string(),
+            Self::Switch(switch) => switch.to_string(),
+        }
+    }
 }
 
 impl Config {
@@ -93,6 +108,16 @@ impl Config {
         Err(Failure::usage(format!("{chosen:?} is no store URL")).with_hint(hint))
     }
 
+    /// What `serve` is told by a name.
+    pub(crate) fn serve(&self, name: &str) -> Option<String> {
+        self.serve.get(name).map(Setting::text)
+    }
+
+    /// The names by which `serve` is told something.
+    pub(crate) fn serve_names(&self) -> impl Iterator<Item = &str> {
+        self.serve.keys().map(String::as_str)
+    }
+
     fn parse(text: &str) -> Result<Self, Failure> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
             // The excerpt that toml shows is left out: one line an error.
@@ -127,11 +152,7 @@ impl Store {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&encode(name));
             url.push('=');
-            url.push_str(&encode(&match setting {
-                Setting::Text(text) => text.clone(),
-                Setting::Number(number) => number.to_string(),
-                Setting::Switch(switch) => switch.to_string(),
-            }));
+            url.push_str(&encode(&setting.text()));
         }
         Ok(url)
     }

@@ -17,6 +17,7 @@ pub(crate) enum Exit {
     Corrupt = 5,
     Unavailable = 6,
     NoStore = 7,
+    Unconfirmed = 8,
 }
 
 /// Why a command ended before its end.

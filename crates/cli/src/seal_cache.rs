@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cidbucket::presign::Seal;
 use cidbucket::s3::{Probe, S3Client, S3Config};
+use cidbucket_service::Enforced;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,16 @@ pub(crate) async fn seal(config: &S3Config, env: &Env, bar: &ProgressBar) -> Out
     bar.finish_and_clear();
     keep(env, config, seal);
     Ok(seal)
+}
+
+/// What a bucket enforces. The seal that is kept is used; all else is tried out.
+pub(crate) async fn enforced(config: &S3Config, env: &Env, bar: &ProgressBar) -> Outcome<Enforced> {
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let probe = Probe::run(&S3Client::new(config.clone())?).await;
+    bar.finish_and_clear();
+    let probe = probe?;
+    keep(env, config, probe.seal);
+    Ok(Enforced::from(&probe))
 }
 
 /// Has our own puts send the SHA-256 as `x-amz-checksum-sha256` too, where the bucket was found to

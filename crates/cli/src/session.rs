@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::sync::Arc;
 
 use cidbucket::{Blockstore, Location};
@@ -126,6 +126,16 @@ impl<'a> Session<'a> {
         async { Ok(location?.open_or_create().await?) }
     }
 
+    /// What the configuration file tells `serve` by a name.
+    pub(crate) fn serve_setting(&self, name: &str) -> Option<String> {
+        self.config.serve(name)
+    }
+
+    /// The names by which it tells something.
+    pub(crate) fn serve_settings(&self) -> impl Iterator<Item = &str> {
+        self.config.serve_names()
+    }
+
     /// Writes a line of results.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Outcome {
         writeln!(self.io.stdout, "{line}").map_err(|e| Stop::stdout(&e))
@@ -169,6 +179,31 @@ impl<'a> Session<'a> {
         if !self.quiet {
             let _ = writeln!(self.io.stderr, "{note}");
         }
+    }
+
+    /// Asks a person, who has to say yes. Where there is none at a terminal, nobody is asked, and
+    /// nobody said yes.
+    pub(crate) async fn confirm(&mut self, question: &str) -> Outcome<bool> {
+        if !(self.io.stdin_is_terminal && self.io.stderr_is_terminal) || self.json {
+            return Ok(false);
+        }
+        self.flush()?;
+        let _ = write!(self.io.stderr, "\n{question} [y/N] ");
+        let _ = self.io.stderr.flush();
+        // On a thread of its own, so that Ctrl-C is heard meanwhile.
+        let mut stdin = BufReader::new(self.io.take_stdin());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            let read = stdin.read_line(&mut answer);
+            (stdin.into_inner(), read.map(|_| answer))
+        });
+        let (stdin, answer) = read
+            .await
+            .map_err(|error| Failure::io("cannot read the answer", &error.into()))?;
+        self.io.stdin = stdin;
+        let answer = answer.map_err(|error| Failure::io("cannot read the answer", &error))?;
+        let answer = answer.trim().to_ascii_lowercase();
+        Ok(answer == "y" || answer == "yes")
     }
 
     /// Text of a result in a style, where standard output is styled.

@@ -5,8 +5,10 @@ use std::io::{self, BufWriter, IsTerminal, Read, Write};
 
 /// Standard input, output and error of a command, and which of them a person looks at.
 pub struct Io {
-    /// Where `-` is read from.
+    /// Where `-` is read from, and answers.
     pub stdin: Box<dyn Read + Send>,
+    /// Whether `stdin` is a terminal.
+    pub stdin_is_terminal: bool,
     /// Results.
     pub stdout: Box<dyn Write + Send>,
     /// Errors, notes and progress.
@@ -25,6 +27,7 @@ impl Io {
         let stdout = io::stdout();
         Self {
             stdin: Box::new(io::stdin()),
+            stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: stdout.is_terminal(),
             columns: terminal_size::terminal_size_of(&stdout)
                 .map(|(terminal_size::Width(columns), _)| columns.into()),
@@ -43,6 +46,7 @@ impl Io {
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Io")
+            .field("stdin_is_terminal", &self.stdin_is_terminal)
             .field("stdout_is_terminal", &self.stdout_is_terminal)
             .field("stderr_is_terminal", &self.stderr_is_terminal)
             .finish_non_exhaustive()
@@ -60,6 +64,7 @@ impl Captured {
     pub(crate) fn io(&self, stdin: &'static str) -> Io {
         Io {
             stdin: Box::new(stdin.as_bytes()),
+            stdin_is_terminal: false,
             stdout: Box::new(Pipe(self.0[0].clone())),
             stderr: Box::new(Pipe(self.0[1].clone())),
             stdout_is_terminal: false,

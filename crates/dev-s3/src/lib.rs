@@ -47,6 +47,7 @@ mod clock;
 mod cors;
 mod fault;
 mod policy;
+mod received;
 mod scope;
 mod server;
 mod service;

@@ -162,6 +162,15 @@ mod tests {
             ("a?c", "ac", false),
             ("*", "", true),
             ("a*", "b", false),
+            ("ipfs/??/CI??*.data", "ipfs/VT/CIQMP.data", true),
+            ("ipfs/??/CI??*.data", "ipfs/VT/CIQ.data", false),
+            (
+                "ipfs/??/CI??*.data",
+                "ipfs/.cidbucket/tenants/t/VT/CIQMP.data",
+                false,
+            ),
+            ("ipfs/??/CI??*.data", "ipfs2/VT/CIQMP.data", false),
+            ("grüße/CI?*", "grüße/CIQ", true),
         ] {
             assert_eq!(
                 matches(pattern.as_bytes(), text.as_bytes()),

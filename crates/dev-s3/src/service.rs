@@ -24,6 +24,7 @@ use crate::{
     body::{AnswerBody, spoil},
     cors,
     fault::{Fault, Faults},
+    received::Received,
     scope,
     store::{Algorithm, Digests, Store},
     target::{Hosts, Target},
@@ -138,6 +139,7 @@ impl Shared {
         if request.method() == Method::OPTIONS {
             return Ok(self.preflight(request.headers(), target));
         }
+        let request = Received::of(request);
         if let Err(refusal) = scope::check(&request, &self.region) {
             return Ok(self.refuse(&refusal));
         }
@@ -150,7 +152,7 @@ impl Shared {
                 Err(refusal) => return Ok(*refusal),
             }
         } else {
-            request.map(Body::from)
+            request.map(Body::http_body)
         };
         // `s3s` logs whole requests, with signatures that are still valid.
         let call = self.s3.call(request).with_subscriber(NoSubscriber::new());
@@ -203,7 +205,7 @@ impl Shared {
 /// Reads an XML or JSON document and checks it against the headers, which `s3s` does for none of
 /// these or answers with 500.
 async fn check_document(
-    request: Request<Incoming>,
+    request: Request<Received>,
     operation: &str,
 ) -> Result<Request<Body>, Box<Answer>> {
     let refuse = |code, message: &str| Err(Box::new(error(400, code, message, "")));

@@ -45,10 +45,12 @@ impl<'de> Deserialize<'de> for Form {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Form, E> {
+                // `decode_mut` panics where the lengths do not fit.
                 let mut digest = [0; 32];
-                match HEXLOWER.decode_mut(text.as_bytes(), &mut digest) {
-                    Ok(32) if text.len() == 64 => Ok(Form(digest)),
-                    _ => Err(E::custom("a digest is 64 lower-case hexadecimal digits")),
+                if text.len() == 64 && HEXLOWER.decode_mut(text.as_bytes(), &mut digest).is_ok() {
+                    Ok(Form(digest))
+                } else {
+                    Err(E::custom("a digest is 64 lower-case hexadecimal digits"))
                 }
             }
 

@@ -94,6 +94,25 @@ pub enum Code {
 }
 
 impl Code {
+    /// All codes of this version.
+    pub const ALL: [Self; 15] = [
+        Self::Invalid,
+        Self::Corrupt,
+        Self::Unauthorised,
+        Self::Denied,
+        Self::Quota,
+        Self::NotFound,
+        Self::NoSuchLease,
+        Self::Method,
+        Self::Timeout,
+        Self::Incomplete,
+        Self::TooLarge,
+        Self::MediaType,
+        Self::Rate,
+        Self::NotDirect,
+        Self::Unavailable,
+    ];
+
     /// The HTTP status that goes with it.
     pub const fn status(self) -> u16 {
         match self {

@@ -57,6 +57,11 @@ impl Case {
     }
 }
 
+/// Any bytes in upper case.
+pub(crate) fn upper(bytes: &[u8]) -> String {
+    UPPER.encode(bytes)
+}
+
 /// Appends the whole CID (`AFKREI…` for raw sha2-256).
 pub(crate) fn write_cid(cid: &Cid, out: &mut String) {
     let mut buffer = [0; MAX_BYTES];

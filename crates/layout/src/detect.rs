@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::control::is_in_control_folder;
 use crate::layout::{ShardLength, Username};
 use crate::{Keys, Layout, Prefix};
 
@@ -20,8 +21,9 @@ impl Keys {
     ///
     /// The one that explains most keys wins. Of equals, the one with the shorter prefix (it
     /// explains more of each key), then the one with fewer special rules. A bucket's first 1,000
-    /// keys are a good sample; foreign keys among them do no harm. An empty answer means that no
-    /// key of the sample is a block in any known layout.
+    /// keys are a good sample; foreign keys among them do no harm, and what lies in a folder
+    /// `.cidbucket/` is passed over. An empty answer means that no key of the sample is a block in
+    /// any known layout.
     ///
     /// ```
     /// use cidbucket_layout::Keys;
@@ -36,7 +38,10 @@ impl Keys {
     /// assert_eq!(fits[0].matched, 2);
     /// ```
     pub fn detect<'a>(sample: impl IntoIterator<Item = &'a str>) -> Vec<Fit> {
-        let sample: Vec<&str> = sample.into_iter().collect();
+        let sample: Vec<&str> = sample
+            .into_iter()
+            .filter(|key| !is_in_control_folder(key))
+            .collect();
         let mut votes: HashMap<Keys, usize> = HashMap::new();
         for key in &sample {
             for keys in guesses(key) {
@@ -201,6 +206,20 @@ mod tests {
             assert_eq!(fits[0].keys.layout(), &layout);
             assert_eq!(fits[0].matched, 40);
         }
+    }
+
+    #[test]
+    fn blocks_of_tenants_are_no_vote() {
+        let store = Keys::new(Prefix::new("p").unwrap(), Layout::Flatfs);
+        let tenant = Keys::new(store.prefix().clone(), Layout::Helia)
+            .tenant("t")
+            .unwrap();
+        let sample: Vec<String> = cids(20)
+            .map(|cid| tenant.key(&cid))
+            .chain(cids(2).map(|cid| store.key(&cid)))
+            .collect();
+        let fits = Keys::detect(sample.iter().map(String::as_str));
+        assert_eq!((&fits[0].keys, fits[0].matched), (&store, 2));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::{Cid, Layout, Multihash, Prefix};
 const RAW: u64 = 0x55;
 const DAG_PB: u64 = 0x70;
 const DAG_CBOR: u64 = 0x71;
+/// The codecs under which a store keyed by CID may keep a block, in the order of trying.
+pub(crate) const CODECS: [u64; 3] = [RAW, DAG_CBOR, DAG_PB];
 
 /// The keys of one store in a bucket.
 ///
@@ -73,12 +75,15 @@ impl Keys {
 
     /// Appends [`Keys::key`] to `out`. It allocates only where `out` has to grow.
     pub fn write_key(&self, cid: &Cid, out: &mut String) {
+        out.push_str(&self.root);
+        self.write_tail(cid, out);
+    }
+
+    /// Appends what [`Keys::key`] has after [`Keys::list_prefix`].
+    pub fn write_tail(&self, cid: &Cid, out: &mut String) {
         match Naming::of(&self.layout) {
-            Naming::Multihash(form) => {
-                out.push_str(&self.root);
-                form.write(cid.hash(), out);
-            }
-            Naming::Cid { user } => self.write_cid(user, &written_form(cid), out),
+            Naming::Multihash(form) => form.write(cid.hash(), out),
+            Naming::Cid { user } => write_cid(user, &written_form(cid), out),
         }
     }
 
@@ -104,8 +109,8 @@ impl Keys {
                 let others = forms(cid).filter(|form| *form != written);
                 for form in std::iter::once(written).chain(others) {
                     for &folder in folders {
-                        let mut key = String::new();
-                        self.write_cid(folder, &form, &mut key);
+                        let mut key = self.root.clone();
+                        write_cid(folder, &form, &mut key);
                         keys.push(key);
                     }
                 }
@@ -133,25 +138,24 @@ impl Keys {
             }
         }
     }
+}
 
-    fn write_cid(&self, user: Option<&str>, cid: &Cid, out: &mut String) {
-        out.push_str(&self.root);
-        if let Some(user) = user {
-            out.push_str(user);
-            out.push('/');
-        }
-        base32::write_cid(cid, out);
+fn write_cid(user: Option<&str>, cid: &Cid, out: &mut String) {
+    if let Some(user) = user {
+        out.push_str(user);
+        out.push('/');
     }
+    base32::write_cid(cid, out);
 }
 
 /// By what a layout names a block.
-enum Naming<'a> {
+pub(crate) enum Naming<'a> {
     Multihash(Form),
     Cid { user: Option<&'a str> },
 }
 
 impl<'a> Naming<'a> {
-    fn of(layout: &'a Layout) -> Self {
+    pub(crate) fn of(layout: &'a Layout) -> Self {
         let form = match layout {
             Layout::Kubo | Layout::KuboUnmounted => Form::PLAIN,
             Layout::ThreeBoxIdentity => Form::sharded(Shard::Whole),
@@ -200,13 +204,13 @@ impl<'a> Naming<'a> {
 
 /// A key made of the multihash's text: `SHARD/` + letter + text + end.
 #[derive(Clone, Copy)]
-struct Form {
-    shard: Shard,
-    letter: &'static str,
-    case: Case,
-    end: &'static str,
+pub(crate) struct Form {
+    pub(crate) shard: Shard,
+    pub(crate) letter: &'static str,
+    pub(crate) case: Case,
+    pub(crate) end: &'static str,
     /// Whether reads that find nothing try [`Form::PLAIN`].
-    falls_back: bool,
+    pub(crate) falls_back: bool,
 }
 
 impl Form {
@@ -254,7 +258,7 @@ impl Form {
 
 /// The folder into which a layout puts a block, taken from its text.
 #[derive(Clone, Copy)]
-enum Shard {
+pub(crate) enum Shard {
     None,
     Whole,
     First(usize),
@@ -292,7 +296,7 @@ impl Shard {
 /// The CIDs under which a store keyed by CID may keep a block, in the order of trying.
 fn forms(cid: &Cid) -> impl Iterator<Item = Cid> {
     let multihash = *cid.hash();
-    [RAW, DAG_CBOR, DAG_PB]
+    CODECS
         .into_iter()
         .map(move |codec| Cid::new_v1(codec, multihash))
 }
@@ -504,6 +508,32 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_block_lies_in_the_services_folder(keys in any_keys(), cid in any_cid(), tenant in "[a-z0-9]{1,8}") {
+            let folder = keys.control_prefix();
+            for key in candidates(&keys, &cid) {
+                prop_assert!(!keys.is_control(&key), "{key}");
+                let tail = &key[folder.len() - ".cidbucket/".len()..];
+                let first = tail.as_bytes()[0];
+                prop_assert!(first.is_ascii_alphanumeric() || b"_-".contains(&first), "{tail}");
+                // Nor is anything within it read as one, however much it looks like one.
+                for within in ["", "tenants/", "staging/x/", "leases/", &tenant] {
+                    let name = format!("{folder}{within}{tail}");
+                    prop_assert_eq!(keys.multihash(&name), None, "{}", name);
+                }
+            }
+            if let Ok(own) = keys.tenant(&tenant) {
+                let key = own.key(&cid);
+                prop_assert!(keys.is_control(&key));
+                prop_assert_eq!(keys.multihash(&key), None);
+                prop_assert_eq!(own.multihash(&key), Some(*cid.hash()));
+                prop_assert_eq!(own.multihash(&keys.key(&cid)), None);
+                let other = keys.tenant(&format!("{tenant}0")).unwrap();
+                prop_assert_eq!(other.multihash(&key), None);
+                prop_assert!(!key.starts_with(other.list_prefix()));
+            }
+        }
+
+        #[test]
         fn any_cid_round_trips(keys in any_keys(), cid in any_cid()) {
             let key = keys.key(&cid);
             prop_assert!(key.len() <= 1_024, "S3's limit");
@@ -520,6 +550,9 @@ mod tests {
             let mut out = String::from("before ");
             keys.write_key(&cid, &mut out);
             prop_assert_eq!(out, format!("before {key}"));
+            let mut out = keys.list_prefix().to_owned();
+            keys.write_tail(&cid, &mut out);
+            prop_assert_eq!(out, key);
         }
 
         #[test]

@@ -6,7 +6,9 @@
 //!   (`s3://bucket/ipfs?layout=helia`).
 //! - [`Prefix`]: the "folder" of the bucket under which a store keeps its blocks.
 //! - [`Keys`]: prefix and layout together; writes keys, reads them back, says what to list.
+//! - [`Keys::control_prefix`]: the service's own folder, beside the blocks and in no listing.
 //! - [`KeyRange`]: a listing cut into ranges that can be read in parallel.
+//! - [`Keys::public_patterns`]: what a bucket policy has to let through for blocks to be public.
 //! - [`Keys::detect`]: which layout a sample of listed keys fits.
 //!
 //! # Worked examples
@@ -51,10 +53,12 @@
 //!   *foreign*, whatever it resembles (another case, padding, a wrong shard folder).
 
 mod base32;
+mod control;
 mod detect;
 mod keys;
 mod layout;
 mod prefix;
+mod public;
 mod ranges;
 
 pub use cid::Cid;
@@ -62,6 +66,7 @@ pub use detect::Fit;
 pub use keys::Keys;
 pub use layout::{Layout, LayoutError, ShardLength, Username};
 pub use prefix::{Prefix, PrefixError};
+pub use public::PatternError;
 pub use ranges::KeyRange;
 
 /// A multihash of up to 64 digest bytes: the identity of a block.

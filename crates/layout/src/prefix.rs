@@ -93,6 +93,9 @@ pub enum PrefixError {
     /// It is too long.
     #[error("a prefix of {0} bytes; the limit is {max}", max = Prefix::MAX_LEN)]
     TooLong(usize),
+    /// A tenant cannot have that name.
+    #[error("a tenant's name has 1 to 64 of A-Z, a-z, 0-9, '-', '_' and '.', and no dot in front")]
+    Name,
 }
 
 fn has_escaped_path(segment: &str) -> bool {

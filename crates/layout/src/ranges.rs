@@ -36,7 +36,8 @@ impl KeyRange {
 
 impl Keys {
     /// Cuts the listing into at most `n` ranges (at least one) which follow on one another and
-    /// together hold every key there can be, foreign keys and other hashes included.
+    /// together hold every key there can be, foreign keys and other hashes included. The service's
+    /// own folder lies in one of them: pass over it with [`Keys::past_control`].
     ///
     /// They are of about the same size where the blocks are sha2-256, as nearly all are. Where the
     /// layout has fewer than `n` places to cut, there are fewer ranges.

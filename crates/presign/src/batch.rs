@@ -8,10 +8,10 @@ use std::fmt;
 use cid::Cid;
 use cidbucket_layout::Keys;
 use cidbucket_sigv4::{Request, Template, Timestamp, encode_path};
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 
-use crate::granter::{check_stored, sha256};
-use crate::write::{fixed_headers, values, varying_headers};
+use crate::granter::check_stored;
+use crate::write::{fixed_headers, put_values, values, varying_headers};
 use crate::{Error, Grant, Granter, Method, Read, Result, Seal, Upload};
 
 /// The most blocks in one batch: 2 MiB of signatures.
@@ -62,14 +62,13 @@ impl Granter {
             };
         }
         let life = self.life(expires, now)?;
-        let template = self.template(read.method(), &query, &headers, &[], life, now)?;
+        let mut template = self.template(read.method(), &query, &headers, &[], life, now)?;
         let mut batch = self.batch(read.method(), headers, None);
-        batch.sign(&template, now.plus(life.into()), cids.len());
-        let mut key = String::new();
-        for cid in cids {
-            let signature = template.sign(self.tail(cid, &mut key), &[])?;
-            batch.signatures.push(signature);
-        }
+        batch.share(&template, now.plus(life.into()));
+        batch.signatures = template.sign_all(cids, |cid, own| -> Result<()> {
+            self.keys().write_tail(cid, &mut own.key);
+            Ok(())
+        })?;
         Ok(batch)
     }
 
@@ -88,17 +87,14 @@ impl Granter {
         let life = self.life(expires, now)?;
         let headers = fixed_headers(self.policy());
         let varying = varying_headers(seal);
-        let template = self.template(Method::Put, &[], &headers, varying, life, now)?;
+        let mut template = self.template(Method::Put, &[], &headers, varying, life, now)?;
         let mut batch = self.batch(Method::Put, headers, Some(seal));
-        batch.sign(&template, now.plus(life.into()), uploads.len());
-        let (mut key, mut text) = (String::new(), Values::default());
-        for upload in uploads {
+        batch.share(&template, now.plus(life.into()));
+        batch.signatures = template.sign_all(uploads, |upload, own| {
             self.writable(upload)?;
-            let values = text.fill(seal, upload)?;
-            let signature =
-                template.sign(self.tail(&upload.cid, &mut key), &values[..varying.len()])?;
-            batch.signatures.push(signature);
-        }
+            self.keys().write_tail(&upload.cid, &mut own.key);
+            put_values(seal, upload, &mut own.values)
+        })?;
         Ok(batch)
     }
 
@@ -121,13 +117,6 @@ impl Granter {
             varying,
             &self.presign(life, now),
         )?)
-    }
-
-    /// The part of the block's key that the template lacks.
-    fn tail<'a>(&self, cid: &Cid, key: &'a mut String) -> &'a str {
-        key.clear();
-        self.keys().write_key(cid, key);
-        &key[self.keys().list_prefix().len()..]
     }
 
     fn batch(&self, method: Method, headers: Vec<(String, String)>, seal: Option<Seal>) -> Batch {
@@ -214,13 +203,12 @@ impl Batch {
         })
     }
 
-    fn sign(&mut self, template: &Template, expires: Timestamp, blocks: usize) {
+    fn share(&mut self, template: &Template, expires: Timestamp) {
         let query = template.query();
         let query = query.strip_prefix('?').unwrap_or(query);
         let query = query.strip_suffix(SIGNATURE).unwrap_or(query);
         query.clone_into(&mut self.query);
         self.expires = Some(expires);
-        self.signatures.reserve_exact(blocks);
     }
 }
 
@@ -268,29 +256,4 @@ fn check_count(blocks: usize) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// The varying headers' values of one block after another, in the same memory.
-#[derive(Default)]
-struct Values {
-    text: [String; 3],
-}
-
-impl Values {
-    /// As [`values`], but without an allocation for each block.
-    fn fill(&mut self, seal: Seal, upload: &Upload) -> Result<[&str; 3]> {
-        let [size, digest, md5] = &mut self.text;
-        for text in [&mut *size, digest, md5] {
-            text.clear();
-        }
-        fmt::Write::write_fmt(size, format_args!("{}", upload.size)).expect("a String takes all");
-        match seal {
-            Seal::PayloadHash => HEXLOWER.encode_append(sha256(&upload.cid)?, digest),
-            _ => BASE64.encode_append(sha256(&upload.cid)?, digest),
-        }
-        if seal == Seal::ChecksumMd5 {
-            BASE64.encode_append(&upload.md5.ok_or(Error::NoMd5(upload.cid))?, md5);
-        }
-        Ok([size, digest, md5])
-    }
 }

@@ -7,6 +7,7 @@
 //! - [`Grant`]: a method, a URL, headers, and when they expire.
 //! - [`Granter`]: makes grants within a [`Policy`]: [`Granter::read`] and [`Granter::write`].
 //! - [`Seal`]: how a write grant makes S3 refuse other bytes than the block's.
+//! - [`browser_headers`]: what a page sends with them, for a bucket's CORS rules.
 //! - [`Batch`]: grants for many blocks in 32 bytes each.
 //!
 //! `docs/grants.md` specifies the forms on the wire.
@@ -33,6 +34,7 @@
 //! ```
 
 mod batch;
+mod browser;
 mod bucket;
 mod error;
 mod grant;
@@ -43,6 +45,7 @@ mod wire;
 mod write;
 
 pub use batch::{AssembleError, Batch, MAX_BATCH};
+pub use browser::browser_headers;
 pub use bucket::{Bucket, BucketError, Style};
 pub use cidbucket_sigv4::{Credentials, Timestamp};
 pub use error::{Error, Result};

@@ -1,5 +1,7 @@
 //! Write grants.
 
+use std::fmt::Write as _;
+
 use cid::Cid;
 use cidbucket_sigv4::{Payload, Request, Timestamp};
 use data_encoding::{BASE64, HEXLOWER};
@@ -109,6 +111,9 @@ impl Granter {
     }
 }
 
+/// The names of [`fixed_headers`] under the policy that sets them all.
+pub(crate) const FIXED_HEADERS: [&str; 3] = ["content-type", "cache-control", "if-none-match"];
+
 /// The signed headers that all writes of a policy share.
 pub(crate) fn fixed_headers(policy: &Policy) -> Vec<(String, String)> {
     let mut headers = Vec::new();
@@ -139,16 +144,24 @@ pub(crate) const fn varying_headers(seal: Seal) -> &'static [&'static str] {
 
 /// The values of [`varying_headers`].
 pub(crate) fn values(seal: Seal, upload: &Upload) -> Result<Vec<String>> {
-    let digest = sha256(&upload.cid)?;
-    let mut values = vec![upload.size.to_string()];
-    match seal {
-        Seal::Checksum | Seal::ChecksumMd5 => values.push(BASE64.encode(digest)),
-        Seal::PayloadHash => values.push(HEXLOWER.encode(digest)),
-        Seal::Header => {}
-    }
-    if seal == Seal::ChecksumMd5 {
-        let md5 = upload.md5.ok_or(Error::NoMd5(upload.cid))?;
-        values.push(BASE64.encode(&md5));
-    }
+    let mut values = vec![String::new(); varying_headers(seal).len()];
+    put_values(seal, upload, &mut values)?;
     Ok(values)
+}
+
+/// Appends them to texts that a batch uses again and again.
+pub(crate) fn put_values(seal: Seal, upload: &Upload, values: &mut [String]) -> Result<()> {
+    let digest = sha256(&upload.cid)?;
+    for (name, value) in varying_headers(seal).iter().zip(values) {
+        match *name {
+            "content-length" => write!(value, "{}", upload.size).expect("a String takes all"),
+            "x-amz-checksum-sha256" => BASE64.encode_append(digest, value),
+            "x-amz-content-sha256" => HEXLOWER.encode_append(digest, value),
+            _ => {
+                let md5 = upload.md5.ok_or(Error::NoMd5(upload.cid))?;
+                BASE64.encode_append(&md5, value);
+            }
+        }
+    }
+    Ok(())
 }

@@ -17,6 +17,9 @@ use server::{ACCESS_KEY, SECRET, accepts};
 /// 24 May 2013 00:00:00 UTC.
 const NOW: u64 = 1_369_353_600;
 
+/// Where uploads lie whose hash has yet to be recomputed: `docs/direct-access.md`.
+const STAGING: &str = "my blocks/.cidbucket/staging/0000018f3a2c-q4kzt5x2m7hy3c6a";
+
 fn raw(digest: &[u8]) -> Cid {
     Cid::new_v1(0x55, Multihash::wrap(0x12, digest).unwrap())
 }
@@ -31,6 +34,7 @@ fn any_granter() -> impl Strategy<Value = Granter> {
         Just(""),
         Just("ipfs"),
         Just("a b/ü+%"),
+        Just(STAGING),
         Just("a/long/prefix/that/fills/a/block/of/the/hash/and/a/bit/more"),
     ];
     let seal = proptest::sample::select(vec![Seal::Checksum, Seal::PayloadHash, Seal::ChecksumMd5]);
@@ -143,6 +147,11 @@ proptest! {
 
 /// Two uploads and their batch.
 fn example(seal: Seal) -> (Vec<Upload>, Batch) {
+    example_in("my blocks", seal)
+}
+
+/// The same under a prefix.
+fn example_in(prefix: &str, seal: Seal) -> (Vec<Upload>, Batch) {
     let uploads: Vec<Upload> = [(b"hello\n".as_slice(), 6), (b"", 0)]
         .into_iter()
         .map(|(data, size)| {
@@ -158,14 +167,14 @@ fn example(seal: Seal) -> (Vec<Upload>, Batch) {
             }
         })
         .collect();
-    let granter = example_granter(seal);
+    let granter = granter_in(prefix, seal);
     let batch = granter
         .write_batch(&uploads, 300, Timestamp::from_unix(NOW))
         .unwrap();
     (uploads, batch)
 }
 
-fn example_granter(seal: Seal) -> Granter {
+fn granter_in(prefix: &str, seal: Seal) -> Granter {
     Granter::new(
         Bucket::new(
             "https://s3.example:8443",
@@ -174,7 +183,7 @@ fn example_granter(seal: Seal) -> Granter {
             Style::Path,
         )
         .unwrap(),
-        Keys::new(Prefix::new("my blocks").unwrap(), Layout::Kubo),
+        Keys::new(Prefix::new(prefix).unwrap(), Layout::Kubo),
         Credentials::new(ACCESS_KEY, SECRET),
         Policy {
             seal: Some(seal),
@@ -189,7 +198,7 @@ fn example_granter(seal: Seal) -> Granter {
 fn a_batch_of_the_other_kind_or_too_short() {
     let (uploads, writes) = example(Seal::Checksum);
     let cid = uploads[0].cid;
-    let granter = example_granter(Seal::Checksum);
+    let granter = granter_in("my blocks", Seal::Checksum);
     let now = Timestamp::from_unix(NOW);
     let reads = granter
         .read_batch(&[cid], &Read::default(), 300, now)
@@ -211,6 +220,30 @@ fn a_batch_of_the_other_kind_or_too_short() {
     );
     let inline: Cid = "bafkqaaa".parse().unwrap();
     assert_eq!(reads.read(0, &inline), Err(Error::Inline(inline).into()));
+}
+
+/// A grant for a block whose CID has another hash is for the raw sha2-256 CID of the same bytes,
+/// below the lease's own folder. It is good there and nowhere else.
+#[test]
+fn a_grant_to_a_staging_folder_stays_in_it() {
+    for seal in [Seal::Checksum, Seal::PayloadHash, Seal::ChecksumMd5] {
+        let (uploads, batch) = example_in(STAGING, seal);
+        let batch = over_the_wire(&batch);
+        for (index, upload) in uploads.iter().enumerate() {
+            let grant = batch.write(index, upload).unwrap();
+            assert_eq!(accepts(&(&grant).into(), NOW), Ok(()));
+            let folder = "/my%20blocks/.cidbucket/staging/0000018f3a2c-q4kzt5x2m7hy3c6a/CIQ";
+            assert!(grant.url.contains(folder), "{grant:?}");
+            for elsewhere in [
+                "/my%20blocks/CIQ",
+                "/my%20blocks/.cidbucket/staging/other/CIQ",
+            ] {
+                let mut moved = grant.clone();
+                moved.url = moved.url.replace(folder, elsewhere);
+                assert!(accepts(&(&moved).into(), NOW).is_err(), "{elsewhere}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -328,6 +361,12 @@ fn vectors_for_other_languages() {
         writes("writes under checksum", Seal::Checksum),
         writes("writes under payload-hash", Seal::PayloadHash),
         writes("writes under checksum-md5", Seal::ChecksumMd5),
+        writes_in(STAGING, "writes to a staging folder", Seal::Checksum),
+        writes_in(
+            STAGING,
+            "writes to a staging folder under payload-hash",
+            Seal::PayloadHash,
+        ),
     ]);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/batches.json");
     if std::env::var_os("CIDBUCKET_WRITE_VECTORS").is_some() {
@@ -371,7 +410,11 @@ fn reads(name: &str, granter: &Granter, read: &Read) -> Value {
 }
 
 fn writes(name: &str, seal: Seal) -> Value {
-    let (uploads, batch) = example(seal);
+    writes_in("my blocks", name, seal)
+}
+
+fn writes_in(prefix: &str, name: &str, seal: Seal) -> Value {
+    let (uploads, batch) = example_in(prefix, seal);
     let blocks = [0, 1].map(|index: usize| {
         let upload = &uploads[index];
         let mut block = json!({"cid": upload.cid.to_string(), "size": upload.size});

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use cidbucket_blockstore::{Error, Report, Result};
-use cidbucket_presign::Bucket;
+use cidbucket_layout::Keys;
+use cidbucket_presign::{Bucket, Granter, Policy};
 use cidbucket_sigv4::{Request as ToSign, Signer, Timestamp, encode_path, encode_query};
 use futures::future::{Either, select};
 use http::{HeaderName, HeaderValue, Response, Uri, header};
@@ -102,6 +103,31 @@ impl S3Client {
         self.inner.place.read().bucket.clone()
     }
 
+    /// The bucket as others reach it ([`S3Config::public`]), with the region that was found to be
+    /// right.
+    ///
+    /// # Errors
+    /// `Invalid` where the region makes no address.
+    pub fn public_bucket(&self) -> Result<Bucket> {
+        let bucket = self.bucket();
+        let Some(public) = &self.inner.config.public else {
+            return Ok(bucket);
+        };
+        Bucket::new(
+            &public.endpoint(),
+            public.name(),
+            bucket.region(),
+            public.style(),
+        )
+        .map_err(|error| {
+            Error::Invalid(
+                Report::new("public endpoint", "the bucket cannot be addressed")
+                    .with_source(error)
+                    .into(),
+            )
+        })
+    }
+
     /// How it was configured.
     pub fn config(&self) -> &S3Config {
         &self.inner.config
@@ -132,6 +158,37 @@ impl S3Client {
     pub async fn signer(&self) -> Result<Option<Arc<Signer>>> {
         let place = Arc::clone(&self.inner.place.read());
         Ok(self.signing(&place).await?.map(|(_, signer)| signer))
+    }
+
+    /// A granter of signed URLs for this bucket, as others reach it: with the credentials of this
+    /// moment, their end, and the region that was found to be right. Nothing is sent to S3.
+    ///
+    /// Grant at [`S3Client::now`], the server's time as far as it is known. Its grants end with the
+    /// credentials, so ask for another one every few minutes; it is cheap. Without credentials
+    /// (`anonymous=true`) its reads are plain URLs, and it grants no writes.
+    ///
+    /// # Errors
+    /// As [`CredentialsProvider::credentials`]; `Invalid` where the credentials or the policy
+    /// cannot be right.
+    pub async fn granter(&self, keys: Keys, policy: Policy) -> Result<Granter> {
+        let invalid = |error: cidbucket_presign::Error| {
+            Error::Invalid(
+                Report::new("make granter", "cannot grant")
+                    .with_source(error)
+                    .into(),
+            )
+        };
+        let bucket = self.public_bucket()?;
+        let Some(provider) = &self.inner.credentials else {
+            return Granter::public(bucket, keys, policy).map_err(invalid);
+        };
+        let issued = provider.credentials().await?;
+        let granter =
+            Granter::new(bucket, keys, issued.credentials.clone(), policy).map_err(invalid)?;
+        Ok(match issued.expires {
+            Some(end) => granter.with_credentials_expiry(end.into()),
+            None => granter,
+        })
     }
 
     /// Whether an answer has shown that the bucket is there.

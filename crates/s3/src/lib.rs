@@ -5,11 +5,14 @@
 //! - [`S3Client`]: the operations of S3, one per file of `operation`; it signs, sends and tries
 //!   again where that helps ([`MetricsSnapshot`] counts).
 //! - [`Probe`]: what a bucket really is and enforces, found out by trying.
+//! - [`BrowserAccess`], [`PublicRead`]: what web pages and strangers may do in a bucket, and what is
+//!   to be set so that they may.
 //! - [`credentials`]: where the client gets its credentials; [`tls`]: whom it trusts.
 //! - [`transport`]: HTTP/1.1 connections and their pool; knows nothing of S3.
 //! - [`xml`]: what S3 says and is told in XML: pure parsers and writers.
 
 mod blockstore;
+mod browser_access;
 mod client;
 mod config;
 pub mod credentials;
@@ -20,12 +23,14 @@ mod metrics;
 mod operation;
 mod place;
 mod probe;
+mod public_access;
 mod retry;
 pub mod tls;
 pub mod transport;
 pub mod xml;
 
 pub use blockstore::S3Blockstore;
+pub use browser_access::{BrowserAccess, CORS_RULE_ID};
 pub use cidbucket_blockstore::{Error, Report, Result};
 pub use client::S3Client;
 pub use config::{CredentialsSource, Encryption, Env, Retry, S3Config, Timeouts};
@@ -35,3 +40,4 @@ pub use operation::{
     Operation, Put, PutObject,
 };
 pub use probe::{Check, Probe, ProbeCache, Verdict};
+pub use public_access::{PublicAccess, PublicRead};

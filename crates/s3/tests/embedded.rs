@@ -328,6 +328,7 @@ async fn operations_on_the_bucket() {
 
     assert_eq!(client.get_bucket_cors().await.unwrap(), []);
     let rules = [CorsRule {
+        id: Some("ours".into()),
         allowed_origins: vec!["https://app.example".into()],
         allowed_methods: vec!["GET".into(), "PUT".into()],
         allowed_headers: vec!["*".into()],

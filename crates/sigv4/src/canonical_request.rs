@@ -213,6 +213,18 @@ pub(crate) fn put_value(out: &mut impl Sink, value: &str) {
     }
 }
 
+/// A value as [`put_value`] writes it, checked.
+#[inline]
+pub(crate) fn canonical_value<'a>(name: &str, value: &'a str) -> Result<Cow<'a, str>> {
+    if !any(value, |byte| byte.wrapping_sub(b'!') > b'~' - b'!') {
+        return Ok(Cow::Borrowed(value));
+    }
+    check_value(name, value)?;
+    let mut out = String::with_capacity(value.len());
+    put_value(&mut out, value);
+    Ok(Cow::Owned(out))
+}
+
 /// A path that can be signed begins with `/`, a method is a token.
 pub(crate) fn check_line(method: &str, path: &str) -> Result<()> {
     if !is_token(method) {

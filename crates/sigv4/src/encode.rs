@@ -4,6 +4,8 @@
 //! with upper-case digits, byte by byte of the UTF-8. S3 wants it once: nothing is decoded first,
 //! and neither `//` nor `..` is normalised, because they are part of the key.
 
+use std::borrow::Cow;
+
 /// Where encoded or plain text is written: a URL, or a hash in progress.
 pub(crate) trait Sink {
     fn put(&mut self, text: &str);
@@ -39,9 +41,19 @@ impl<const BLOCKS: usize> Sink for crate::sha256::Sha256<BLOCKS> {
 /// The path of a request as it is sent and signed: `/` stays, every other reserved byte is
 /// encoded. `path` is the decoded text, say `/bucket/` plus the object's key.
 pub fn encode_path(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    Path::new(path).put(&mut out);
-    out
+    encoded_path(path).into_owned()
+}
+
+/// As [`encode_path`], but not copied where there is nothing to encode.
+#[inline]
+pub(crate) fn encoded_path(path: &str) -> Cow<'_, str> {
+    let path = Path::new(path);
+    if path.plain {
+        return Cow::Borrowed(path.decoded);
+    }
+    let mut out = String::with_capacity(path.bound());
+    path.put(&mut out);
+    Cow::Owned(out)
 }
 
 /// The query of a request as it is sent and signed: names and values encoded, sorted by encoded

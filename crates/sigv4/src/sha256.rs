@@ -5,10 +5,9 @@
 //! on inputs this short and zeroizes its buffer each time.
 
 use sha2::block_api::compress256;
-use zeroize::Zeroize;
 
 /// The initial state of SHA-256 (FIPS 180-4, section 5.3.3).
-const INITIAL: [u32; 8] = [
+pub(crate) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -20,7 +19,7 @@ const INITIAL: [u32; 8] = [
 ];
 
 /// Bytes in a block.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 /// Bytes that the length takes at the end of the last block.
 const LENGTH: usize = 8;
 
@@ -37,16 +36,11 @@ pub(crate) struct Sha256<const BLOCKS: usize> {
 
 impl<const BLOCKS: usize> Sha256<BLOCKS> {
     pub(crate) fn new() -> Self {
-        Self::resume(INITIAL, 0)
-    }
-
-    /// Goes on from the state after `hashed` bytes, which fill whole blocks.
-    fn resume(state: [u32; 8], hashed: u64) -> Self {
         Self {
-            state,
+            state: INITIAL,
             buffer: [[0; BLOCK]; BLOCKS],
             buffered: 0,
-            hashed,
+            hashed: 0,
         }
     }
 
@@ -66,6 +60,12 @@ impl<const BLOCKS: usize> Sha256<BLOCKS> {
             self.buffered = 0;
             data = rest;
         }
+    }
+
+    /// The state, the bytes hashed so far, and those that wait to be.
+    pub(crate) fn parts(&self) -> ([u32; 8], u64, &[u8]) {
+        let waiting = &self.buffer.as_flattened()[..self.buffered];
+        (self.state, self.hashed, waiting)
     }
 
     /// Hashes all whole blocks now, so that clones need not.
@@ -114,70 +114,38 @@ impl<const BLOCKS: usize> Sha256<BLOCKS> {
     }
 }
 
-/// Wipes the state; the buffer only ever holds what is signed, which is no secret.
-impl<const BLOCKS: usize> Zeroize for Sha256<BLOCKS> {
-    fn zeroize(&mut self) {
-        self.state.zeroize();
+/// The bytes that whole blocks take with a message of `end` bytes and its padding.
+pub(crate) const fn padded(end: usize) -> usize {
+    (end + 1 + LENGTH).next_multiple_of(BLOCK)
+}
+
+/// Ends a message after `end` bytes in zeroed blocks, and `length` in all.
+#[inline]
+pub(crate) fn pad(blocks: &mut [u8], end: usize, length: u64) {
+    blocks[end] = 0x80;
+    let bits = blocks.len() - LENGTH;
+    blocks[bits..].copy_from_slice(&(length * 8).to_be_bytes());
+}
+
+/// Hashes messages side by side: a block of a message has to wait for the one before, and the
+/// processor fills the wait with a block of the other message.
+#[inline]
+pub(crate) fn compress<const N: usize>(states: &mut [[u32; 8]; N], messages: [&[[u8; BLOCK]]; N]) {
+    if let ([state], [message]) = (&mut states[..], &messages[..]) {
+        return compress256(state, message);
     }
-}
-
-/// HMAC-SHA-256 (RFC 2104) with a key whose two blocks are already hashed, which saves two of
-/// the four blocks that a short message takes. Wiped on drop.
-#[derive(Clone)]
-pub(crate) struct HmacKey {
-    inner: [u32; 8],
-    outer: [u32; 8],
-}
-
-impl HmacKey {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
-        let padded = |pad: u8| {
-            let mut block = [pad; BLOCK];
-            for (byte, key) in block.iter_mut().zip(key) {
-                *byte ^= key;
+    let longest = messages.iter().map(|message| message.len()).max();
+    for index in 0..longest.unwrap_or(0) {
+        for (state, message) in states.iter_mut().zip(messages) {
+            if let Some(block) = message.get(index) {
+                compress256(state, std::slice::from_ref(block));
             }
-            let mut state = INITIAL;
-            compress256(&mut state, &[block]);
-            block.zeroize();
-            state
-        };
-        Self {
-            inner: padded(0x36),
-            outer: padded(0x5c),
         }
     }
-
-    /// Begins a message.
-    #[inline]
-    pub(crate) fn message(&self) -> Message {
-        Message::resume(self.inner, BLOCK as u64)
-    }
-
-    /// Ends a message that [`Self::message`] began.
-    #[inline]
-    pub(crate) fn finish(&self, message: &mut Message) -> [u8; 32] {
-        let mut block = [0; BLOCK];
-        block[..32].copy_from_slice(&message.finish());
-        block[32] = 0x80;
-        block[BLOCK - LENGTH..].copy_from_slice(&((BLOCK as u64 + 32) * 8).to_be_bytes());
-        let mut state = self.outer;
-        compress256(&mut state, &[block]);
-        bytes(&state)
-    }
 }
-
-/// A message of HMAC in progress. Two blocks hold what a string to sign has after its first.
-pub(crate) type Message = Sha256<2>;
 
 /// A canonical request in progress. Most fit into the buffer, and are hashed at one go.
 pub(crate) type Canonical = Sha256<8>;
-
-impl Drop for HmacKey {
-    fn drop(&mut self) {
-        self.inner.zeroize();
-        self.outer.zeroize();
-    }
-}
 
 /// Lower-case hexadecimal.
 #[inline]
@@ -192,7 +160,7 @@ pub(crate) fn hex(digest: &[u8; 32]) -> [u8; 64] {
 }
 
 #[inline]
-fn bytes(state: &[u32; 8]) -> [u8; 32] {
+pub(crate) fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];
     for (chunk, word) in out.as_chunks_mut().0.iter_mut().zip(state) {
         *chunk = word.to_be_bytes();
@@ -202,7 +170,6 @@ fn bytes(state: &[u32; 8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use hmac::{Hmac, KeyInit, Mac};
     use proptest::prelude::*;
     use sha2::Digest;
 
@@ -234,16 +201,6 @@ mod tests {
                 }
             }
             prop_assert_eq!(ours.finish(), <[u8; 32]>::from(sha2::Sha256::digest([pieces.join(&b'x'), vec![b'x'; usize::from(!pieces.is_empty())]].concat())));
-        }
-
-        #[test]
-        fn hmac_is_hmac(key: [u8; 32], message in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let ours = HmacKey::new(&key);
-            let mut hash = ours.message();
-            hash.update(&message);
-            let mut theirs = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
-            theirs.update(&message);
-            prop_assert_eq!(ours.finish(&mut hash), <[u8; 32]>::from(theirs.finalize().into_bytes()));
         }
 
         #[test]

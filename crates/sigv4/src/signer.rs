@@ -184,7 +184,7 @@ impl Signer {
         };
         self.keys.moment(now, derive, |key, stamp| {
             let query = self.parameters.before_expires(stamp);
-            Moment::new(key, stamp, &self.region, &self.service, query)
+            Moment::new(&key, stamp, &self.region, &self.service, query)
         })
     }
 

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Timestamp;
-use crate::sha256::HmacKey;
+use crate::hmac::HmacKey;
 use crate::string_to_sign::{Moment, TERMINATOR};
 use crate::timestamp::Stamp;
 
@@ -84,7 +84,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::sha256::{Canonical, hex};
+    use crate::sha256::Canonical;
 
     #[test]
     fn documented_derivation() {
@@ -100,7 +100,7 @@ mod tests {
             0x03, 0x57, 0x1b, 0x55, 0xcc, 0x28, 0x42, 0x4d, 0x1a, 0x5e, 0x86, 0xda, 0x6e, 0xd3,
             0xc1, 0x54, 0xa4, 0xb9,
         ];
-        let sign = |key: &HmacKey| hex(&key.finish(&mut key.message()));
+        let sign = |key: &HmacKey| key.messages("").sign(&[[0; 32]]);
         assert_eq!(sign(&key), sign(&HmacKey::new(&expected)));
     }
 
@@ -109,7 +109,7 @@ mod tests {
         let cache = KeyCache::default();
         let derived = Cell::new(0);
         let key_of = |date: &str| HmacKey::new(&[date.as_bytes()[7]; 32]);
-        let begin = |key, stamp| Moment::new(key, stamp, "r", "s", String::new());
+        let begin = |key: HmacKey, stamp| Moment::new(&key, stamp, "r", "s", String::new());
         let sign = |seconds| {
             let now = Timestamp::from_unix(seconds);
             let derive = |date: &str| {

@@ -4,10 +4,9 @@
 //! AWS4-HMAC-SHA256 \n timestamp \n date/region/service/aws4_request \n hex(SHA-256(canonical request))
 //! ```
 
-use zeroize::Zeroize;
-
 use crate::encode::Sink;
-use crate::sha256::{Canonical, HmacKey, Message, hex};
+use crate::hmac::{HmacKey, Messages};
+use crate::sha256::Canonical;
 use crate::timestamp::Stamp;
 
 /// The name of the algorithm.
@@ -28,45 +27,37 @@ pub(crate) struct Moment {
     pub(crate) stamp: Stamp,
     /// The beginning of a signed URL's query.
     pub(crate) query: String,
-    key: HmacKey,
-    message: Message,
+    messages: Messages,
 }
 
 impl Moment {
     pub(crate) fn new(
-        key: HmacKey,
+        key: &HmacKey,
         stamp: Stamp,
         region: &str,
         service: &str,
         query: String,
     ) -> Self {
-        let mut message = key.message();
-        message.put(ALGORITHM);
-        message.put_byte(b'\n');
-        message.put(stamp.as_str());
-        message.put_byte(b'\n');
-        put_scope(&mut message, stamp, region, service);
-        message.put_byte(b'\n');
-        message.settle();
+        let mut start = format!("{ALGORITHM}\n{}\n", stamp.as_str());
+        put_scope(&mut start, stamp, region, service);
+        start.push('\n');
         Self {
             stamp,
             query,
-            key,
-            message,
+            messages: key.messages(&start),
         }
     }
 
     /// Ends the string to sign with the canonical request's hash: this is the signature.
     #[inline]
     pub(crate) fn sign(&self, canonical_request: &mut Canonical) -> [u8; 32] {
-        let mut message = self.message.clone();
-        message.update(&hex(&canonical_request.finish()));
-        self.key.finish(&mut message)
+        let [signature] = self.sign_all(&[canonical_request.finish()]);
+        signature
     }
-}
 
-impl Drop for Moment {
-    fn drop(&mut self) {
-        self.message.zeroize();
+    /// The signatures of the canonical requests with these hashes.
+    #[inline]
+    pub(crate) fn sign_all<const N: usize>(&self, hashes: &[[u8; 32]; N]) -> [[u8; 32]; N] {
+        self.messages.sign(hashes)
     }
 }

@@ -54,7 +54,7 @@ fn examples_of_the_documentation() {
                 now: DOCUMENTATION,
                 expires: expires.try_into().unwrap(),
             };
-            let template = signer.template(
+            let mut template = signer.template(
                 &Request {
                     path: "/te",
                     ..request
@@ -63,7 +63,7 @@ fn examples_of_the_documentation() {
                 &presign,
             );
             let url = signer.presign(&request, &presign).unwrap();
-            assert_eq!(template.unwrap().url("st.txt", &[]).unwrap(), url);
+            assert_eq!(template.as_mut().unwrap().url("st.txt", &[]).unwrap(), url);
             url
         } else {
             let payload = payload(text(&case["body"]));

@@ -1,5 +1,7 @@
 //! `cidbucket doctor`: what this store is, and what it enforces.
 
+mod fix;
+
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use crate::env::Env;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 use crate::{quantity, seal_cache, table};
 
@@ -19,12 +21,65 @@ use crate::{quantity, seal_cache, table};
 ///
 /// In a bucket it writes some small objects under the store's prefix, right and wrong ones, looks
 /// what became of them, and removes them again. It takes about a hundred requests.
+///
+/// With one of the fixes it looks at that alone, shows what it would change in the bucket's
+/// settings, asks, changes it, and tries out whether it works.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cidbucket doctor
-  cidbucket doctor --json | jq .seal")]
-pub(crate) struct Args {}
+  cidbucket doctor --json | jq .seal
+  cidbucket doctor --fix-cors --origin https://app.example.org
+  cidbucket doctor --fix-public-read --yes")]
+pub(crate) struct Args {
+    /// Let web pages read and write blocks by signed URL: one CORS rule, others stay
+    #[arg(long)]
+    fix_cors: bool,
+    /// An origin whose pages may; again for more [default: all]
+    #[arg(long = "origin", value_name = "URL", requires = "fix_cors", value_parser = origin)]
+    origins: Vec<String>,
+    /// Let anybody read blocks, and nothing else: one policy statement, others stay
+    #[arg(long)]
+    fix_public_read: bool,
+    /// Make the change that is shown without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Args {
+    /// The origins that are named, or all.
+    fn origins(&self) -> Vec<String> {
+        if self.origins.is_empty() {
+            vec!["*".to_owned()]
+        } else {
+            self.origins.clone()
+        }
+    }
+}
+
+/// An origin as browsers write it: scheme, host, and port where it is not the scheme's own. It may
+/// have one `*`.
+fn origin(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let (scheme, host) = text
+        .split_once("://")
+        .ok_or("an origin is SCHEME://HOST[:PORT], as https://app.example.org")?;
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let in_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    let in_host = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]*".contains(&b);
+    if scheme.is_empty() || !scheme.bytes().all(in_scheme) {
+        return Err("its scheme has letters, digits, + - and . alone".to_owned());
+    }
+    if host.is_empty() || !host.bytes().all(in_host) {
+        return Err("an origin ends with host and port: no path, query or user".to_owned());
+    }
+    if host.matches('*').count() > 1 {
+        return Err("an origin has at most one *".to_owned());
+    }
+    Ok(format!("{scheme}://{host}").to_ascii_lowercase())
+}
 
 /// What was found out.
 struct Report {
@@ -44,7 +99,14 @@ struct Row {
     advice: Option<String>,
 }
 
-pub(crate) async fn run(_: Args, session: &mut Session<'_>) -> Outcome {
+pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
+    if args.fix_cors || args.fix_public_read {
+        return Box::pin(fix::run(&args, session)).await;
+    }
+    if args.yes {
+        let failure = Failure::usage("--yes goes with --fix-cors or --fix-public-read");
+        return Err(failure.into());
+    }
     let location = session.location()?;
     let bar = session.bar("trying the store", None);
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -207,37 +269,41 @@ impl From<&Check> for Row {
 
 impl Report {
     fn text(&self, session: &Session<'_>) -> String {
-        let width = session.io.columns;
-        let mut out = format!("{}\n\n", self.location);
-        let rows: Vec<_> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let mark = session.result_style(&format!("{:<7}", row.verdict), style(row.verdict));
-                [mark, row.title.to_owned(), row.finding.clone()]
-            })
-            .collect();
-        out.push_str(&table::render(&rows, 7, width));
-        for (heading, of_good) in [
-            ("What to change:", false),
-            ("What you could also do:", true),
-        ] {
-            let mut heading = Some(heading);
-            for row in &self.rows {
-                if let Some(advice) = &row.advice
-                    && (row.verdict == Verdict::Ok) == of_good
-                {
-                    if let Some(heading) = heading.take() {
-                        let _ = writeln!(out, "\n{heading}");
-                    }
-                    let advice = format!("{}: {advice}", row.title);
-                    let _ = writeln!(out, "{}", table::wrap(&advice, "- ", "  ", width));
+        let verdict = table::wrap(&self.verdict, "", "", session.io.columns);
+        let rows = render(&self.rows, session);
+        format!("{}\n\n{rows}\n{verdict}\n", self.location)
+    }
+}
+
+/// A table of rows, and what they advise.
+fn render(rows: &[Row], session: &Session<'_>) -> String {
+    let width = session.io.columns;
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let mark = session.result_style(&format!("{:<7}", row.verdict), style(row.verdict));
+            [mark, row.title.to_owned(), row.finding.clone()]
+        })
+        .collect();
+    let mut out = table::render(&cells, 7, width);
+    for (heading, of_good) in [
+        ("What to change:", false),
+        ("What you could also do:", true),
+    ] {
+        let mut heading = Some(heading);
+        for row in rows {
+            if let Some(advice) = &row.advice
+                && (row.verdict == Verdict::Ok) == of_good
+            {
+                if let Some(heading) = heading.take() {
+                    let _ = writeln!(out, "\n{heading}");
                 }
+                let advice = format!("{}: {advice}", row.title);
+                let _ = writeln!(out, "{}", table::wrap(&advice, "- ", "  ", width));
             }
         }
-        let _ = write!(out, "\n{}\n", table::wrap(&self.verdict, "", "", width));
-        out
     }
+    out
 }
 
 fn style(verdict: Verdict) -> Style {
@@ -261,6 +327,33 @@ mod tests {
         let store = MemoryBlockstore::new();
         assert_eq!(round(&store).await.verdict, Verdict::Ok);
         assert!(store.is_empty());
+    }
+
+    #[test]
+    fn origins() {
+        for (text, expected) in [
+            ("*", "*"),
+            ("https://App.example.org", "https://app.example.org"),
+            ("https://app.example.org/", "https://app.example.org"),
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("https://*.example.org", "https://*.example.org"),
+            ("http://[::1]:80", "http://[::1]:80"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Ok(expected));
+        }
+        for text in [
+            "",
+            "null",
+            "app.example.org",
+            "https://",
+            "https://a.example/path",
+            "https://u@a.example",
+            "https://*.*.example",
+            "https://a.example?q",
+            "://a.example",
+        ] {
+            assert!(origin(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -382,11 +382,11 @@ fn what_it_prints_can_be_pasted() {
     let mut lines = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         lines.push(line.unwrap());
-        if lines.last().unwrap().contains("doctor") {
+        if lines.last().unwrap().contains("cidbucket doctor") {
             break;
         }
     }
-    lines.retain(|line| line.starts_with("  ") && !line.contains("doctor"));
+    lines.retain(|line| line.starts_with("  ") && !line.contains("cidbucket doctor"));
     let script = lines.join("\n");
     let pasted = Command::new("sh")
         .args([

@@ -3,4 +3,5 @@
 mod blocks;
 mod dev_server;
 mod room;
+mod tokens;
 mod usage;

@@ -3,6 +3,9 @@
 //! One request is enough for a small store. Where the first page is not the last, the rest is cut
 //! into ranges that are listed side by side, and pages come as they arrive. The cursor names what
 //! is left of each range; at most one page of each is held.
+//!
+//! What lies in the service's own folder is neither shown nor counted. A range that comes by it goes
+//! on behind it at once, so that the folder costs one request however much lies there.
 
 use std::collections::BTreeMap;
 
@@ -57,6 +60,14 @@ struct Walk<'a> {
     first: bool,
 }
 
+/// How a range goes on.
+enum More {
+    /// With the next page.
+    Token(String),
+    /// Behind the service's own folder, in which the page ended.
+    PastControl,
+}
+
 /// A page of a range.
 struct Fetched {
     range: usize,
@@ -91,10 +102,14 @@ impl<'a> Walk<'a> {
                 Err(error) => return Some(Err(error)),
             };
             match more {
-                Some(_) if std::mem::take(&mut self.first) => self.split(range),
-                Some(token) => self.fetch(range, None, Some(token)),
                 None => {
                     self.left.remove(&range);
+                }
+                Some(_) if std::mem::take(&mut self.first) => self.split(range),
+                Some(More::Token(token)) => self.fetch(range, None, Some(token)),
+                Some(More::PastControl) => {
+                    let after = self.left[&range].after.clone();
+                    self.fetch(range, after, None);
                 }
             }
             let cursor = print(self.left.values());
@@ -117,8 +132,8 @@ impl<'a> Walk<'a> {
         }));
     }
 
-    /// The blocks of a page that lie in its range, and the token with which the range goes on.
-    fn take(&mut self, range: usize, listed: ListPage) -> Result<(Page, Option<String>)> {
+    /// The blocks of a page that lie in its range, and how the range goes on.
+    fn take(&mut self, range: usize, listed: ListPage) -> Result<(Page, Option<More>)> {
         let left = self.left.get_mut(&range).expect("a range under way");
         let mut page = Page {
             blocks: Vec::with_capacity(listed.objects.len()),
@@ -126,7 +141,17 @@ impl<'a> Walk<'a> {
             cursor: Cursor::start(),
         };
         let mut ended = false;
+        let mut in_control = false;
         for object in listed.objects {
+            in_control = self.keys.is_control(&object.key);
+            if in_control {
+                if left.until.as_ref().is_some_and(|until| object.key > *until) {
+                    ended = true;
+                    break;
+                }
+                // The names in there are nobody's business: no cursor holds one.
+                continue;
+            }
             if left
                 .after
                 .as_ref()
@@ -160,10 +185,19 @@ impl<'a> Walk<'a> {
         if !ended {
             page.foreign += listed.undecodable;
         }
-        Ok((
-            page,
-            listed.next_token.filter(|_| listed.truncated && !ended),
-        ))
+        let next = listed.next_token.filter(|_| listed.truncated && !ended);
+        let more = match next {
+            Some(token) if in_control => match self.keys.past_control() {
+                past if past > left.after => {
+                    left.after = past;
+                    Some(More::PastControl)
+                }
+                // What goes on here is behind all that we write.
+                _ => Some(More::Token(token)),
+            },
+            next => next.map(More::Token),
+        };
+        Ok((page, more))
     }
 
     /// Cuts what is left of the only range.

@@ -42,6 +42,9 @@ pub(crate) use profile::{Profiles, Properties};
 pub struct S3Config {
     /// The bucket: endpoint, name, region and addressing style.
     pub bucket: Bucket,
+    /// The same bucket as others reach it, where that is by another endpoint: what signed URLs
+    /// that are given away are for. Our own requests never go there.
+    pub public: Option<Bucket>,
     /// Prefix and layout: which key a block has.
     pub keys: Keys,
     /// Where the credentials come from.
@@ -195,6 +198,7 @@ impl S3Config {
     pub fn new(bucket: Bucket, keys: Keys) -> Self {
         Self {
             bucket,
+            public: None,
             keys,
             credentials: CredentialsSource::Chain {
                 env: Env::from_process(),

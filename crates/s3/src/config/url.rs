@@ -15,6 +15,10 @@ use super::{CredentialsSource, Encryption, Env, Profiles, S3Config};
 /// Every option of the URL, with what it is for, as the error on an unknown one prints it.
 const OPTIONS: &[(&str, &str)] = &[
     ("endpoint", "URL of the S3 server; AWS when absent"),
+    (
+        "public-endpoint",
+        "URL by which others reach it; signed URLs are for that one",
+    ),
     ("region", "the region to sign for"),
     ("style", "path or virtual"),
     ("layout", "which key a block has"),
@@ -50,7 +54,7 @@ const SECRET_WORDS: &[&str] = &[
 impl S3Config {
     /// Reads `s3://BUCKET[/PREFIX][?option=value&…]`.
     ///
-    /// Options: `endpoint`, `region`, `style` (`path`, `virtual`), `layout`, `profile`,
+    /// Options: `endpoint`, `public-endpoint`, `region`, `style` (`path`, `virtual`), `layout`, `profile`,
     /// `anonymous`, `ca`, `conditional`, `checksum`, `storage-class`, `sse`, `sse-kms-key`,
     /// `sse-bucket-key`, `requester-pays`, `concurrency`. Names may have `_` for `-`. Bucket, prefix and values are percent-decoded.
     ///
@@ -100,6 +104,17 @@ impl S3Config {
         if bucket.scheme() == "http" && !is_loopback(&host) {
             warn_of_plain_http(&host);
         }
+        let public = match parts.get("public-endpoint") {
+            None => None,
+            Some(public) => {
+                host_of(public)?;
+                Some(
+                    Bucket::new(public, &parts.bucket, &region, style).map_err(|error| {
+                        because("the bucket cannot be addressed at public-endpoint=", error)
+                    })?,
+                )
+            }
+        };
 
         let prefix = Prefix::new(&parts.prefix)
             .map_err(|error| because("the prefix after the bucket's name cannot be used", error))?;
@@ -121,6 +136,7 @@ impl S3Config {
                 profile: parts.get("profile").map(str::to_owned),
             }
         };
+        config.public = public;
         config.ca_file = parts
             .get("ca")
             .or_else(|| env.get("AWS_CA_BUNDLE"))
@@ -173,6 +189,9 @@ impl S3Config {
         };
         if !aws {
             option("endpoint", endpoint.into());
+        }
+        if let Some(public) = &self.public {
+            option("public-endpoint", public.endpoint().into());
         }
         option("region", bucket.region().into());
         option("style", bucket.style().name().into());
@@ -567,6 +586,22 @@ mod tests {
         );
         let config = read("s3://b?endpoint=https://s3.example.org&style=virtual", &[]).unwrap();
         assert_eq!(config.bucket.to_string(), "https://b.s3.example.org/");
+    }
+
+    #[tokio::test]
+    async fn grants_are_for_the_public_endpoint() {
+        let url = "s3://bbb?endpoint=http://127.0.0.1:9000&public-endpoint=https://s3.example.org\
+                   &region=r&style=path";
+        let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        let config = read(url, &keys).unwrap();
+        assert_eq!(config.to_url(), url);
+        assert_eq!(config.bucket.host(), "127.0.0.1:9000");
+        let (keys, policy) = (config.keys.clone(), cidbucket_presign::Policy::default());
+        let client = crate::S3Client::new(config).unwrap();
+        let granter = client.granter(keys, policy).await.unwrap();
+        assert_eq!(granter.bucket().to_string(), "https://s3.example.org/bbb/");
+        let error = read("s3://bbb?public-endpoint=http://u:p@h", &[]).unwrap_err();
+        assert!(!error.to_string().contains("u:p"), "{error}");
     }
 
     #[test]

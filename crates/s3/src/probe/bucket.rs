@@ -11,7 +11,7 @@ use crate::date;
 use crate::xml::{CorsRule, walk};
 
 /// An origin that no rule names, to see what a rule for all lets through.
-const STRANGER: &str = "https://cidbucket-probe.example";
+pub(super) const STRANGER: &str = "https://cidbucket-probe.example";
 
 /// Whether web pages may read and write; `None` where it could not be found out.
 pub(super) async fn cors(raw: &Raw, key: &str) -> (Option<bool>, Check) {
@@ -22,14 +22,14 @@ pub(super) async fn cors(raw: &Raw, key: &str) -> (Option<bool>, Check) {
         Err(_) => STRANGER.to_owned(),
     };
     let mut allowed = Vec::new();
-    for method in ["GET", "PUT"] {
-        match preflight(raw, key, &origin, method).await {
+    for (method, headers) in [("GET", ""), ("PUT", "content-type,x-amz-checksum-sha256")] {
+        match preflight(raw, key, &origin, method, headers).await {
             Ok(yes) => allowed.push(yes),
             Err(error) => return (None, row(Verdict::Unknown, error.to_string())),
         }
     }
-    let advice = "set a CORS rule if browsers are to reach blocks directly: origins as needed, \
-                  methods GET, HEAD, PUT, headers *, expose ETag and Content-Length";
+    let advice = "if web pages are to reach blocks directly, `cidbucket doctor --fix-cors` sets \
+                  the rule for it";
     match (allowed[0], allowed[1]) {
         (true, true) => (
             Some(true),
@@ -72,37 +72,36 @@ fn origin_of(rules: &[CorsRule]) -> String {
         })
 }
 
-/// Asks as a browser does before a request with headers of its own.
-async fn preflight(raw: &Raw, key: &str, origin: &str, method: &str) -> Result<bool> {
-    let mut headers = vec![
+/// Asks as a browser does before a request with headers of its own (names, with commas).
+pub(super) async fn preflight(
+    raw: &Raw,
+    key: &str,
+    origin: &str,
+    method: &str,
+    headers: &str,
+) -> Result<bool> {
+    let mut announced = vec![
         ("origin", origin),
         ("access-control-request-method", method),
     ];
-    if method == "PUT" {
-        headers.push((
-            "access-control-request-headers",
-            "content-type,x-amz-checksum-sha256",
-        ));
+    if !headers.is_empty() {
+        announced.push(("access-control-request-headers", headers));
     }
     let answer = raw
         .ask(&Ask {
             method: Method::OPTIONS,
-            headers: &headers,
+            headers: &announced,
             payload: None,
             ..Ask::get(key)
         })
         .await?;
-    let names = |header: &str, wanted: &str| {
-        answer.header(header).is_some_and(|list| {
-            list.split(',')
-                .map(str::trim)
-                .any(|item| item == "*" || item.eq_ignore_ascii_case(wanted))
-        })
-    };
     Ok(answer.ok()
-        && names("access-control-allow-origin", origin)
-        && names("access-control-allow-methods", method)
-        && (method == "GET" || names("access-control-allow-headers", "x-amz-checksum-sha256")))
+        && answer.names("access-control-allow-origin", origin)
+        && answer.names("access-control-allow-methods", method)
+        && headers
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .all(|name| answer.names("access-control-allow-headers", name)))
 }
 
 /// Whether overwritten and deleted objects are kept, and whether versions can be listed.

@@ -8,6 +8,7 @@ mod check;
 mod conditional;
 mod listing;
 mod object;
+mod opened;
 mod raw;
 mod seal;
 

@@ -156,10 +156,17 @@ pub(super) async fn anonymous_read(raw: &Raw, key: &str, body: &[u8]) -> Check {
             Verdict::Ok,
             "public: anybody can read blocks by plain URL".into(),
         ),
-        Ok(answer) => row(
-            Verdict::Ok,
-            format!("private: a plain URL is answered {answer}"),
-        ),
+        // The probe's own objects are no blocks, so the policy has to say what of blocks is.
+        Ok(answer) => match raw.client.public_access().await {
+            Ok(access) if access.is_complete() => row(
+                Verdict::Ok,
+                "public: the bucket's policy lets anybody read blocks, and not the rest".into(),
+            ),
+            _ => row(
+                Verdict::Ok,
+                format!("private: a plain URL is answered {answer}"),
+            ),
+        },
     }
 }
 

@@ -85,6 +85,17 @@ impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
+
+    /// Whether the list in a header has `item`, in whichever case, or is for all.
+    pub(super) fn names(&self, header: &str, item: &str) -> bool {
+        self.headers
+            .get_all(header)
+            .iter()
+            .filter_map(|list| list.to_str().ok())
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .any(|has| has == "*" || has.eq_ignore_ascii_case(item))
+    }
 }
 
 /// Status and S3's code: `403 AccessDenied`.

@@ -5,6 +5,8 @@ use super::{XmlError, push_element, walk};
 /// A rule of a bucket's CORS configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsRule {
+    /// A name, to find the rule again.
+    pub id: Option<String>,
     /// Origins, each with at most one `*`.
     pub allowed_origins: Vec<String>,
     /// Methods: GET, PUT, HEAD, POST, DELETE.
@@ -23,6 +25,9 @@ pub fn write_cors(rules: &[CorsRule]) -> String {
         String::from("<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for rule in rules {
         out.push_str("<CORSRule>");
+        if let Some(id) = &rule.id {
+            push_element(&mut out, "ID", id);
+        }
         for (name, values) in [
             ("AllowedOrigin", &rule.allowed_origins),
             ("AllowedMethod", &rule.allowed_methods),
@@ -59,6 +64,7 @@ pub fn parse_cors(body: &[u8]) -> Result<Vec<CorsRule>, XmlError> {
         };
         let text = text.trim();
         match name {
+            "/ID" => rule.id = Some(text.to_owned()).filter(|id| !id.is_empty()),
             "/AllowedOrigin" => rule.allowed_origins.push(text.to_owned()),
             "/AllowedMethod" => rule.allowed_methods.push(text.to_owned()),
             "/AllowedHeader" => rule.allowed_headers.push(text.to_owned()),
@@ -84,6 +90,7 @@ mod tests {
     fn round_trips() {
         let rules = [
             CorsRule {
+                id: Some("a & b".into()),
                 allowed_origins: vec!["https://a.example".into(), "*".into()],
                 allowed_methods: vec!["GET".into(), "PUT".into()],
                 allowed_headers: vec!["*".into()],

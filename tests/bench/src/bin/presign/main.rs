@@ -131,8 +131,8 @@ fn get() -> Vec<Candidate> {
     }
     let path = format!("/{BUCKET}/{KEY}");
     let (one, many, granter, batch) = (signer(), signer(), granter(), granter());
-    let template = template(&many, request("/blocks/ipfs/"), &[]);
-    let bare = self::template(&many, request("/blocks/ipfs/"), &[]);
+    let mut template = template(&many, request("/blocks/ipfs/"), &[]);
+    let mut bare = self::template(&many, request("/blocks/ipfs/"), &[]);
     let tail = &KEY["ipfs/".len()..];
     let cid: Cid = CID.parse().expect("CID");
     let cids = cids();
@@ -183,8 +183,8 @@ fn put() -> Vec<Candidate> {
     }
     let path = format!("/{BUCKET}/{KEY}");
     let (one, many, granter, batch) = (signer(), signer(), granter(), granter());
-    let template = template(&many, request("/blocks/ipfs/", FIXED), VARYING);
-    let bare = self::template(&many, request("/blocks/ipfs/", FIXED), VARYING);
+    let mut template = template(&many, request("/blocks/ipfs/", FIXED), VARYING);
+    let mut bare = self::template(&many, request("/blocks/ipfs/", FIXED), VARYING);
     let tail = &KEY["ipfs/".len()..];
     let upload = Upload::new(CID.parse().expect("CID"), SIZE);
     let uploads: Vec<Upload> = cids()

@@ -1,0 +1,404 @@
+//! What `serve` is told: by options, the environment and the configuration file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cidbucket::presign::Seal;
+use cidbucket_service::{Bounds, Settings, Tls, Verify};
+
+use crate::failure::Failure;
+use crate::quantity::{parse_duration, parse_size};
+use crate::session::Session;
+
+/// As typed: what is not typed may still be said elsewhere.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Address of the service; port 0 takes a free one [default: 127.0.0.1:9754]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Key that verifies tokens, as `token key` makes it
+    #[arg(long, value_name = "FILE")]
+    token_key: Option<String>,
+    /// Set of keys that verify tokens; read again when it changes
+    #[arg(long, value_name = "FILE", conflicts_with = "token_key")]
+    jwks: Option<String>,
+    /// Name of the service that tokens must be for (`aud`)
+    #[arg(long, value_name = "NAME")]
+    audience: Option<String>,
+    /// Issuer that tokens must be from (`iss`)
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// Let anybody read the shared blocks, without a token
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    public_reads: Option<String>,
+    /// Certificate chain (PEM): serve HTTPS, and HTTP/2; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Seal of write grants instead of the one found by trying: checksum, payload-hash, header, none
+    #[arg(long, value_name = "NAME")]
+    seal: Option<String>,
+    /// What a completion checks: trust, list, read [default: trust]
+    #[arg(long, value_name = "HOW")]
+    verify: Option<String>,
+    /// Answer writes with "stored already" [default: to tenants only]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    answer_stored: Option<String>,
+    /// How long read grants live, at most [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    read_expires: Option<String>,
+    /// How long write grants live, at most [default: 15m]
+    #[arg(long, value_name = "TIME")]
+    write_expires: Option<String>,
+    /// Memory for hot blocks that go through the service [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    cache: Option<String>,
+    /// Largest block [default: 2MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    max_block: Option<String>,
+    /// Most blocks of one request [default: 65536]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_blocks: Option<String>,
+    /// Largest body of a request for grants [default: 8MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    max_body: Option<String>,
+    /// Memory for requests under way [default: 256MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    memory: Option<String>,
+    /// Requests under way at once [default: 1024]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_requests: Option<String>,
+    /// Connections at once [default: 2048]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_connections: Option<String>,
+    /// Largest head of a request [default: 32KiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    max_head: Option<String>,
+    /// How long a request's head may take to come [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    head_timeout: Option<String>,
+    /// How long a request's body may take in any case, and an answer [default: 15s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    body_grace: Option<String>,
+    /// Bytes a second that have to come beyond that [default: 16KiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    min_rate: Option<String>,
+    /// How long a body or an answer may take at most [default: 5m]
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    body_timeout: Option<String>,
+    /// How long a connection without a request is kept [default: 75s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    idle_timeout: Option<String>,
+    /// How long requests under way may take when the service is stopped [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    drain: Option<String>,
+    /// What S3 charges for 1,000 PUTs, in USD, for the metrics [default: 0.005]
+    #[arg(long, value_name = "USD", help_heading = "Metrics")]
+    put_price: Option<String>,
+    /// What S3 charges for 1,000 GETs, in USD [default: 0.0004]
+    #[arg(long, value_name = "USD", help_heading = "Metrics")]
+    get_price: Option<String>,
+}
+
+/// What holds.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// `None` where nobody said.
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) tls: Option<Tls>,
+    /// `Some(None)`: none, whatever the bucket enforces.
+    pub(super) seal: Option<Option<Seal>>,
+    pub(super) cache: Option<usize>,
+    pub(super) settings: Settings,
+    pub(super) bounds: Bounds,
+}
+
+/// Whose tokens are accepted.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    pub(super) keys: PathBuf,
+    pub(super) audience: Option<String>,
+    pub(super) issuer: Option<String>,
+}
+
+/// Names in the configuration file.
+const NAMES: [&str; 27] = [
+    "listen",
+    "token_key",
+    "jwks",
+    "audience",
+    "issuer",
+    "public_reads",
+    "tls_cert",
+    "tls_key",
+    "seal",
+    "verify",
+    "answer_stored",
+    "read_expires",
+    "write_expires",
+    "cache",
+    "max_block",
+    "max_blocks",
+    "max_body",
+    "memory",
+    "max_requests",
+    "max_connections",
+    "max_head",
+    "head_timeout",
+    "body_grace",
+    "min_rate",
+    "body_timeout",
+    "idle_timeout",
+    "drain",
+];
+const PRICES: [&str; 2] = ["put_price", "get_price"];
+
+impl Options {
+    pub(super) fn resolve(self, session: &Session<'_>) -> Result<Resolved, Failure> {
+        let said = Said { session };
+        said.check_names()?;
+        let mut settings = Settings::default();
+        let mut bounds = Bounds::default();
+
+        let tokens = Tokens {
+            keys: match said.text(self.token_key, "token_key") {
+                Some((path, _)) => path.into(),
+                None => match said.text(self.jwks, "jwks") {
+                    Some((path, _)) => path.into(),
+                    None => PathBuf::new(),
+                },
+            },
+            audience: said.text(self.audience, "audience").map(|(name, _)| name),
+            issuer: said.text(self.issuer, "issuer").map(|(name, _)| name),
+        };
+        let tls = match (
+            said.text(self.tls_cert, "tls_cert"),
+            said.text(self.tls_key, "tls_key"),
+        ) {
+            (None, None) => None,
+            (Some((certificate, _)), Some((key, _))) => Some(Tls {
+                certificate: certificate.into(),
+                key: key.into(),
+            }),
+            _ => return Err(Failure::usage("--tls-cert and --tls-key go together")),
+        };
+
+        said.set(
+            &mut settings.public_reads,
+            self.public_reads,
+            "public_reads",
+            boolean,
+        )?;
+        said.set(&mut settings.verify, self.verify, "verify", verify)?;
+        let stored = said.get(self.answer_stored, "answer_stored", boolean)?;
+        settings.answer_stored = stored;
+        let limits = &mut settings.limits;
+        said.set(
+            &mut limits.read_expires,
+            self.read_expires,
+            "read_expires",
+            whole_seconds,
+        )?;
+        said.set(
+            &mut limits.write_expires,
+            self.write_expires,
+            "write_expires",
+            whole_seconds,
+        )?;
+        said.set(
+            &mut limits.max_block,
+            self.max_block,
+            "max_block",
+            parse_size,
+        )?;
+        said.set(
+            &mut limits.max_blocks,
+            self.max_blocks,
+            "max_blocks",
+            number,
+        )?;
+        said.set(&mut limits.max_body, self.max_body, "max_body", memory)?;
+        said.set(&mut settings.memory, self.memory, "memory", memory)?;
+        said.set(
+            &mut settings.max_requests,
+            self.max_requests,
+            "max_requests",
+            number,
+        )?;
+        let pace = &mut settings.pace;
+        said.set(
+            &mut pace.grace,
+            self.body_grace,
+            "body_grace",
+            parse_duration,
+        )?;
+        said.set(&mut pace.rate, self.min_rate, "min_rate", rate)?;
+        said.set(
+            &mut pace.total,
+            self.body_timeout,
+            "body_timeout",
+            parse_duration,
+        )?;
+        bounds.pace = settings.pace;
+        said.set(
+            &mut bounds.max_connections,
+            self.max_connections,
+            "max_connections",
+            number,
+        )?;
+        said.set(&mut bounds.max_head, self.max_head, "max_head", memory)?;
+        said.set(
+            &mut bounds.head_timeout,
+            self.head_timeout,
+            "head_timeout",
+            parse_duration,
+        )?;
+        said.set(
+            &mut bounds.idle_timeout,
+            self.idle_timeout,
+            "idle_timeout",
+            parse_duration,
+        )?;
+        said.set(&mut bounds.drain, self.drain, "drain", parse_duration)?;
+        said.set(&mut settings.prices.put, self.put_price, "put_price", price)?;
+        said.set(&mut settings.prices.get, self.get_price, "get_price", price)?;
+        Ok(Resolved {
+            listen: said.get(self.listen, "listen", address)?,
+            tokens: (!tokens.keys.as_os_str().is_empty()).then_some(tokens),
+            tls,
+            seal: said.get(self.seal, "seal", seal)?,
+            cache: said.get(self.cache, "cache", memory)?,
+            settings,
+            bounds,
+        })
+    }
+}
+
+/// What was said, and where.
+struct Said<'a> {
+    session: &'a Session<'a>,
+}
+
+impl Said<'_> {
+    /// A setting as text, and where it stands.
+    fn text(&self, option: Option<String>, name: &str) -> Option<(String, String)> {
+        if let Some(text) = option {
+            return Some((text, format!("--{}", name.replace('_', "-"))));
+        }
+        let variable = format!("CIDBUCKET_{}", name.to_ascii_uppercase());
+        if let Some(text) = self.session.env.get(&variable) {
+            return Some((text.to_owned(), variable));
+        }
+        let text = self.session.serve_setting(name)?;
+        Some((text, format!("{name} in the configuration file")))
+    }
+
+    fn get<T>(
+        &self,
+        option: Option<String>,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Failure> {
+        let Some((text, place)) = self.text(option, name) else {
+            return Ok(None);
+        };
+        parse(&text)
+            .map(Some)
+            .map_err(|why| Failure::usage(format!("{place}: {why}")))
+    }
+
+    fn set<T>(
+        &self,
+        to: &mut T,
+        option: Option<String>,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<(), Failure> {
+        if let Some(value) = self.get(option, name, parse)? {
+            *to = value;
+        }
+        Ok(())
+    }
+
+    /// A misspelt setting must not be passed over.
+    fn check_names(&self) -> Result<(), Failure> {
+        let known = |name: &str| NAMES.contains(&name) || PRICES.contains(&name);
+        match self.session.serve_settings().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err(Failure::usage(format!(
+                "the configuration file has no setting serve.{name}"
+            ))
+            .with_hint(format!(
+                "there are {} and {}",
+                NAMES.join(", "),
+                PRICES.join(", ")
+            ))),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "give an address with its port, such as 127.0.0.1:9754 or [::1]:9754".into())
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("give true or false".into()),
+    }
+}
+
+fn verify(text: &str) -> Result<Verify, String> {
+    [Verify::Trust, Verify::List, Verify::Read]
+        .into_iter()
+        .find(|verify| verify.name() == text)
+        .ok_or_else(|| "give trust, list or read".into())
+}
+
+fn seal(text: &str) -> Result<Option<Seal>, String> {
+    match text {
+        "none" => Ok(None),
+        name => match name.parse::<Seal>() {
+            Ok(seal) if !seal.needs_read_back() => Ok(Some(seal)),
+            _ => Err("give checksum, payload-hash, header or none".into()),
+        },
+    }
+}
+
+fn whole_seconds(text: &str) -> Result<u32, String> {
+    let duration = parse_duration(text)?;
+    u32::try_from(duration.as_secs())
+        .ok()
+        .filter(|seconds| *seconds > 0 && Duration::from_secs((*seconds).into()) == duration)
+        .ok_or_else(|| "give whole seconds, at least one".into())
+}
+
+fn memory(text: &str) -> Result<usize, String> {
+    let bytes = parse_size(text)?;
+    usize::try_from(bytes).map_err(|error| error.to_string())
+}
+
+fn rate(text: &str) -> Result<u32, String> {
+    let bytes = parse_size(text)?;
+    u32::try_from(bytes).map_err(|error| error.to_string())
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("give a number, at least 1".into()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|price: &f64| price.is_finite() && *price >= 0.0)
+        .ok_or_else(|| "give an amount in USD, such as 0.005".into())
+}

@@ -1,0 +1,124 @@
+//! What goes on on a connection, and until when it may go on like that. The decision is pure.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// What goes on on a connection.
+#[derive(Debug)]
+pub(super) struct Activity(Mutex<State>);
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// Requests under way.
+    requests: usize,
+    /// Whether there was one.
+    begun: bool,
+    /// HTTP/2, where a byte need not be the beginning of a request.
+    http2: bool,
+    /// When it began, or when the last request ended.
+    since: Instant,
+    /// When the first byte of the next request came.
+    head: Option<Instant>,
+}
+
+impl Activity {
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Mutex::new(State {
+            requests: 0,
+            begun: false,
+            http2: false,
+            since: now,
+            head: None,
+        }))
+    }
+
+    /// Bytes came.
+    pub(super) fn received(&self, now: Instant) {
+        let mut state = self.0.lock();
+        if state.requests == 0 && state.head.is_none() {
+            state.head = Some(now);
+        }
+    }
+
+    /// The head of a request has come. The request ends when what is answered is dropped.
+    pub(super) fn request(self: &std::sync::Arc<Self>, http2: bool) -> Request {
+        let mut state = self.0.lock();
+        state.requests += 1;
+        state.begun = true;
+        state.http2 = http2;
+        state.head = None;
+        Request(std::sync::Arc::clone(self))
+    }
+
+    /// Until when something has to happen; `None` while a request is under way.
+    pub(super) fn deadline(&self, head: Duration, idle: Duration) -> Option<Instant> {
+        let state = *self.0.lock();
+        if state.requests > 0 {
+            return None;
+        }
+        // Who has connected is to ask something.
+        if !state.begun {
+            return Some(state.since + head);
+        }
+        let idle = state.since + idle;
+        Some(match state.head {
+            Some(at) if !state.http2 => idle.min(at + head),
+            _ => idle,
+        })
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Request(std::sync::Arc<Activity>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock();
+        state.requests -= 1;
+        if state.requests == 0 {
+            state.since = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_slow_or_silent_is_waited_for_so_long() {
+        let begun = Instant::now();
+        let activity = Arc::new(Activity::new(begun));
+        let left = |activity: &Activity| activity.deadline(HEAD, IDLE).map(|at| at - begun);
+        let seconds = |n| Some(Duration::from_secs(n));
+        // Silence, or a head that comes slowly.
+        assert_eq!(left(&activity), seconds(10));
+        activity.received(begun + Duration::from_secs(9));
+        assert_eq!(left(&activity), seconds(10));
+        // Requests may take their time.
+        let first = activity.request(false);
+        let second = activity.request(false);
+        activity.received(begun);
+        drop(first);
+        assert_eq!(left(&activity), None);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        drop(second);
+        assert_eq!(left(&activity), seconds(175));
+        // The next head.
+        activity.received(begun + Duration::from_secs(120));
+        activity.received(begun + Duration::from_secs(125));
+        assert_eq!(left(&activity), seconds(130));
+        // In HTTP/2 it may have been anything.
+        drop(activity.request(true));
+        activity.received(begun + Duration::from_secs(101));
+        assert_eq!(left(&activity), seconds(175));
+    }
+}

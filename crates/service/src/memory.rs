@@ -1,0 +1,111 @@
+//! The memory that requests may use: each takes its share before it uses any.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cidbucket_direct::{Code, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Shares are counted in so many bytes.
+const UNIT: usize = 1 << 10;
+
+/// What requests may use in all. Whoever asks first is served first.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    units: Arc<Semaphore>,
+    total: usize,
+    patience: Duration,
+}
+
+/// A share of the memory, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share(OwnedSemaphorePermit);
+
+impl Memory {
+    pub(crate) fn new(bytes: usize, patience: Duration) -> Self {
+        let total = bytes.div_ceil(UNIT).clamp(1, u32::MAX as usize);
+        Self {
+            units: Arc::new(Semaphore::new(total)),
+            total,
+            patience,
+        }
+    }
+
+    /// Waits for a share. One that is larger than all there is gets all there is.
+    pub(crate) async fn take(&self, bytes: usize) -> Result<Share, Problem> {
+        let units = bytes.div_ceil(UNIT).clamp(1, self.total);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let taking = Arc::clone(&self.units).acquire_many_owned(units);
+        match timeout(self.patience, taking).await {
+            Ok(Ok(permit)) => Ok(Share(permit)),
+            _ => Err(
+                Problem::new(Code::Unavailable, "the service is busy with other requests").after(1),
+            ),
+        }
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        (self.total - self.units.available_permits().min(self.total)) * UNIT
+    }
+}
+
+impl Share {
+    /// Gives back all but so many bytes.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let keep = bytes.div_ceil(UNIT);
+        let excess = self.0.num_permits().saturating_sub(keep);
+        drop(self.0.split(excess));
+    }
+}
+
+/// Bytes that hold on to something until the connection has taken them.
+pub(crate) fn holding<T: Send + 'static>(bytes: Bytes, what: T) -> Bytes {
+    struct Held<T> {
+        bytes: Bytes,
+        _what: T,
+    }
+    impl<T> AsRef<[u8]> for Held<T> {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    if bytes.is_empty() {
+        return bytes;
+    }
+    Bytes::from_owner(Held { bytes, _what: what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_come_back() {
+        let memory = Memory::new(8 << 10, Duration::from_secs(1));
+        let mut first = memory.take(5 << 10).await.unwrap();
+        assert_eq!(memory.used(), 5 << 10);
+        let refused = memory.take(4 << 10).await.unwrap_err();
+        assert_eq!(
+            (refused.code, refused.retry_after),
+            (Code::Unavailable, Some(1))
+        );
+        first.shrink(1);
+        assert_eq!(memory.used(), 1 << 10);
+        let second = memory.take(4 << 10).await.unwrap();
+        drop(first);
+        let bytes = holding(Bytes::from_static(b"x"), second);
+        assert_eq!(memory.used(), 4 << 10);
+        let part = bytes.slice(0..1);
+        drop(bytes);
+        assert_eq!(memory.used(), 4 << 10);
+        drop(part);
+        assert_eq!(memory.used(), 0);
+        // More than there is gets all of it.
+        let all = memory.take(usize::MAX).await.unwrap();
+        assert_eq!(memory.used(), 8 << 10);
+        drop(all);
+    }
+}
