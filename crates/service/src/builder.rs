@@ -168,7 +168,7 @@ impl ServiceBuilder {
                     info.public = Some(plain);
                 }
                 let spaces = Spaces::of_bucket(&client, &policy, self.cache, &health);
-                let books = Books::of_bucket(&client, &enforced, &self.instance);
+                let books = Books::of_bucket(&client, enforced, &self.instance);
                 (spaces, books, Some(client))
             }
         };
