@@ -14,6 +14,7 @@ fn main() {
     for file in files {
         let name = file.strip_prefix(&root).expect("it was found there");
         let name = name.to_string_lossy().replace('\\', "/");
+        let file = file.to_str().expect("paths of a build are UTF-8");
         let _ = writeln!(code, "    ({name:?}, include_bytes!({file:?})),");
     }
     code.push_str("];\n");

@@ -9,8 +9,13 @@ fn doctor_finds_the_seal_that_the_server_enforces() {
     let cidbucket = target.cidbucket();
     let verdict = cidbucket.run(["doctor", "--json"]).ok().json();
     assert_eq!(verdict["seal"], *target.seal, "{verdict:#}");
-    // All three servers that these tests run against have it.
-    assert_eq!(verdict["conditional_put"], true, "{verdict:#}");
+    // All three servers that these tests run against have these.
+    for condition in ["conditional_put", "conditional_replace"] {
+        assert_eq!(verdict[condition], true, "{condition} {verdict:#}");
+    }
+    // Ceph copies whatever lies there; it is also the one that wants its own seal.
+    let copies = target.seal == "checksum";
+    assert_eq!(verdict["conditional_copy"], copies, "{verdict:#}");
     assert!(verdict["layout"].is_string(), "{verdict:#}");
     assert!(!matches!(verdict["cors"], Value::Null), "{verdict:#}");
     // What it wrote to find out, it has removed.

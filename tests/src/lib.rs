@@ -8,6 +8,7 @@
 //! - [`DevServer`]: a running `cidbucket serve --dev`, which tests may kill.
 //! - [`Service`]: a running `cidbucket serve` over the bucket under test, with tokens of a
 //!   [`TokenKey`].
+//! - [`Relay`]: counts the bytes that pass.
 //! - [`Curl`]: `curl`, the client that shares no code with us.
 //! - [`mutation`]: requests of grants, bent in every way.
 //! - [`wire`]: HTTP requests byte by byte, for those that no decent client would send.
@@ -17,6 +18,7 @@ mod curl;
 mod dev_server;
 pub mod mutation;
 mod process;
+mod relay;
 pub mod service;
 mod target;
 pub mod wire;
@@ -25,5 +27,6 @@ pub use binary::{Cidbucket, Finished};
 pub use curl::Curl;
 pub use dev_server::DevServer;
 pub use process::Process;
+pub use relay::Relay;
 pub use service::{Service, TokenKey};
 pub use target::Target;

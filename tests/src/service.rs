@@ -63,6 +63,8 @@ impl Default for TokenKey {
 pub struct Service {
     process: Process,
     authority: String,
+    /// Its home.
+    _binary: Cidbucket,
 }
 
 impl Service {
@@ -71,7 +73,8 @@ impl Service {
     /// # Panics
     /// Where it does not come up.
     pub fn start(target: &Target, key: &Path, args: &[&str]) -> Self {
-        let mut command = target.cidbucket().command();
+        let binary = target.cidbucket();
+        let mut command = binary.command();
         command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--token-key"])
             .arg(key)
@@ -83,7 +86,11 @@ impl Service {
             .expect("a service of plain HTTP")
             .trim_end_matches('/')
             .to_owned();
-        Self { process, authority }
+        Self {
+            process,
+            authority,
+            _binary: binary,
+        }
     }
 
     /// Host and port.

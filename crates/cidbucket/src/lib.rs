@@ -29,11 +29,12 @@
 //! - [`Blockstore`]: what every store does and promises; [`Error`]: what can go wrong.
 //! - [`open`] and [`Location`]: stores by URL.
 //! - [`s3`]: a bucket with every setting, its client, and the probe of what a server enforces.
+//! - [`direct`]: blocks by way of a service that signs, and whose URL is `https://HOST`.
 //! - [`presign`] and [`granter`]: signed URLs with which others read and write single blocks.
 //! - [`layout`]: which object key a block has; buckets of other IPFS software open as they are.
 //! - [`cache`]: hot blocks in memory over any store.
 //!
-//! Features, both on by default: `s3` (with `presign` and `layout`) and `folder`.
+//! Features, all on by default: `s3` (with `presign` and `layout`), `direct` and `folder`.
 
 #[cfg(feature = "s3")]
 mod granter;
@@ -52,6 +53,8 @@ pub use cidbucket_blockstore::{
 #[cfg(feature = "folder")]
 pub use cidbucket_blockstore::{FolderBlockstore, Sharding};
 pub use cidbucket_cache as cache;
+#[cfg(feature = "direct")]
+pub use cidbucket_client as direct;
 #[cfg(feature = "s3")]
 pub use cidbucket_layout as layout;
 #[cfg(feature = "s3")]

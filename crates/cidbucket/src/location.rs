@@ -10,6 +10,8 @@ use cidbucket_blockstore::FolderBlockstore;
 use cidbucket_blockstore::{Blockstore, Error, MemoryBlockstore, Report, Result};
 #[cfg(feature = "s3")]
 use cidbucket_cache::{CacheOptions, CachedBlockstore};
+#[cfg(feature = "direct")]
+use cidbucket_client::{DirectBlockstore, DirectConfig, Token};
 #[cfg(feature = "s3")]
 use cidbucket_s3::{Env, S3Blockstore, S3Config};
 
@@ -23,8 +25,12 @@ pub async fn open(url: &str) -> Result<Arc<dyn Blockstore>> {
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `s3://BUCKET[/PREFIX][?…]` | a bucket; options as in `S3Config::from_url`, and `cache` | `s3` |
+/// | `http(s)://HOST[…][?…]` | by way of a direct-access service; options as in `DirectConfig::new`, and `cache` | `direct` |
 /// | `dir:PATH` | a folder, as Kubo's `blocks` | `folder` |
 /// | `memory:` | one of its own at every opening, gone with its last reference | |
+///
+/// The token for a service is in the environment variable `CIDBUCKET_TOKEN`, or in the file that the
+/// option `token_file` names, and never in a URL.
 ///
 /// `cache=64MiB` keeps so much of the blocks in use in memory, see [`crate::cache`].
 #[derive(Debug, Clone)]
@@ -35,6 +41,14 @@ pub enum Location {
     S3 {
         /// The bucket.
         config: Box<S3Config>,
+        /// Bytes of memory for hot blocks; no cache where there is none.
+        cache: Option<usize>,
+    },
+    /// `http(s)://HOST[…][?…]`.
+    #[cfg(feature = "direct")]
+    Direct {
+        /// The service.
+        config: Box<DirectConfig>,
         /// Bytes of memory for hot blocks; no cache where there is none.
         cache: Option<usize>,
     },
@@ -64,10 +78,25 @@ impl Location {
     /// As [`parse`](Self::parse).
     #[cfg(feature = "s3")]
     pub fn parse_with(url: &str, env: &Env) -> Result<Self> {
-        if !url
-            .get(..3)
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3:"))
-        {
+        let is = |scheme: &str| {
+            url.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        #[cfg(feature = "direct")]
+        if is("http:") || is("https:") {
+            let (url, cache) = split_cache(url)?;
+            let mut config = DirectConfig::new(&url)?;
+            if config.token.is_none()
+                && let Some(token) = env.get("CIDBUCKET_TOKEN")
+            {
+                config.token = Some(Token::new(token)?);
+            }
+            return Ok(Self::Direct {
+                config: Box::new(config),
+                cache,
+            });
+        }
+        if !is("s3:") {
             return Self::parse_local(url);
         }
         let (url, cache) = split_cache(url)?;
@@ -102,18 +131,10 @@ impl Location {
     pub async fn open(&self) -> Result<Arc<dyn Blockstore>> {
         Ok(match self {
             #[cfg(feature = "s3")]
-            Self::S3 { config, cache } => {
-                let store = S3Blockstore::new((**config).clone())?;
-                match *cache {
-                    None => Arc::new(store),
-                    Some(capacity) => {
-                        let options = CacheOptions {
-                            capacity,
-                            ..CacheOptions::default()
-                        };
-                        Arc::new(CachedBlockstore::new(store, options))
-                    }
-                }
+            Self::S3 { config, cache } => cached(S3Blockstore::new((**config).clone())?, *cache),
+            #[cfg(feature = "direct")]
+            Self::Direct { config, cache } => {
+                cached(DirectBlockstore::new((**config).clone())?, *cache)
             }
             #[cfg(feature = "folder")]
             Self::Folder(path) => Arc::new(FolderBlockstore::open(path).await?),
@@ -139,17 +160,9 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "s3")]
-            Self::S3 { config, cache } => {
-                let url = config.to_string();
-                f.write_str(&url)?;
-                match cache {
-                    None => Ok(()),
-                    Some(bytes) => {
-                        let separator = if url.contains('?') { '&' } else { '?' };
-                        write!(f, "{separator}cache={bytes}")
-                    }
-                }
-            }
+            Self::S3 { config, cache } => f.write_str(&with_cache(config.to_string(), *cache)),
+            #[cfg(feature = "direct")]
+            Self::Direct { config, cache } => f.write_str(&with_cache(config.to_string(), *cache)),
             #[cfg(feature = "folder")]
             Self::Folder(path) => write!(f, "dir:{}", path.display()),
             Self::Memory => f.write_str("memory:"),
@@ -157,7 +170,34 @@ impl fmt::Display for Location {
     }
 }
 
-const KNOWN: &str = "s3://BUCKET[/PREFIX], dir:PATH and memory:";
+const KNOWN: &str = "s3://BUCKET[/PREFIX], https://HOST, dir:PATH and memory:";
+
+/// A store, with a cache over it where one is wanted.
+#[cfg(feature = "s3")]
+fn cached(store: impl Blockstore + 'static, cache: Option<usize>) -> Arc<dyn Blockstore> {
+    match cache {
+        None => Arc::new(store),
+        Some(capacity) => {
+            let options = CacheOptions {
+                capacity,
+                ..CacheOptions::default()
+            };
+            Arc::new(CachedBlockstore::new(store, options))
+        }
+    }
+}
+
+/// A URL with `cache=SIZE`.
+#[cfg(feature = "s3")]
+fn with_cache(url: String, cache: Option<usize>) -> String {
+    match cache {
+        None => url,
+        Some(bytes) => {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            format!("{url}{separator}cache={bytes}")
+        }
+    }
+}
 
 /// Takes `cache=SIZE` out of a URL's query.
 #[cfg(feature = "s3")]
@@ -239,6 +279,26 @@ mod tests {
             let error = Location::parse_with(url, &env).unwrap_err();
             assert!(matches!(error, Error::Invalid(_)), "{url}: {error}");
         }
+    }
+
+    #[cfg(feature = "direct")]
+    #[test]
+    fn service_urls_with_a_token_of_the_environment() {
+        let env = Env::empty().with("CIDBUCKET_TOKEN", "canary");
+        let url = "https://h.example/a?direct=never&cache=64MiB";
+        let location = Location::parse_with(url, &env).unwrap();
+        let Location::Direct { config, cache } = &location else {
+            panic!("{location:?}");
+        };
+        assert!(config.token.is_some());
+        assert_eq!(*cache, Some(64 << 20));
+        let shown = "https://h.example/a?direct=never&cache=67108864";
+        assert_eq!(location.to_string(), shown);
+        assert!(!format!("{location:?}").contains("canary"));
+        let none = Location::parse_with("http://h", &Env::empty()).unwrap();
+        assert!(matches!(none, Location::Direct { config, .. } if config.token.is_none()));
+        let error = Location::parse_with("http://canary@h", &env).unwrap_err();
+        assert!(!error.to_string().contains("canary"), "{error}");
     }
 
     #[cfg(feature = "folder")]

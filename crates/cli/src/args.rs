@@ -15,11 +15,15 @@ Examples:
   cidbucket put photo.jpg                        prints the CID
   cidbucket get CID > photo.jpg
   curl -o photo.jpg \"$(cidbucket presign get CID)\"
+  cidbucket --store https://HOST put photo.jpg   by way of a service that signs
   cidbucket doctor                               what this bucket is and enforces";
 
 const DETAILS: &str = "\
 Store URLs:
   s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME&style=path|virtual&layout=NAME]
+  http(s)://HOST[/PATH][?direct=auto|always|never&concurrency=N&ca_file=FILE&token_file=FILE]
+                  by way of a service that signs; blocks go straight to S3. The token is in
+                  CIDBUCKET_TOKEN, or in a file, never in the URL
   dir:PATH        a folder, as Kubo's blocks/ (flatfs)
   memory:         gone when the command ends
   Credentials for s3:// come from where the AWS tools look: AWS_ACCESS_KEY_ID and

@@ -139,7 +139,8 @@ impl Store {
         if self.settings.is_empty() {
             return Ok(self.url.clone());
         }
-        if !self.url.starts_with("s3:") {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        if !matches!(scheme, "s3" | "http" | "https") {
             let names: Vec<_> = self.settings.keys().map(String::as_str).collect();
             return Err(Failure::usage(format!(
                 "the store {} has no such setting: {}",
@@ -197,6 +198,10 @@ mod tests {
         conditional_put = true
         label = "a & b"
 
+        [stores.service]
+        url = "https://blocks.example.net"
+        token_file = "/run/secrets/token"
+
         [stores.local]
         url = "dir:/srv/blocks"
     "#;
@@ -211,6 +216,10 @@ mod tests {
             "s3://blocks/kubo?style=path&concurrency=64&conditional_put=true\
              &endpoint=http://127.0.0.1:9000&label=a%20%26%20b"
         );
+        assert_eq!(
+            config.store_url(Some("service")).unwrap(),
+            "https://blocks.example.net?token_file=/run/secrets/token"
+        );
     }
 
     #[test]
@@ -223,7 +232,7 @@ mod tests {
             .unwrap()
             .store_url(Some("archiv"))
             .unwrap_err();
-        assert!(name.hint().unwrap().contains("archive, local"));
+        assert!(name.hint().unwrap().contains("archive, local, service"));
     }
 
     #[test]

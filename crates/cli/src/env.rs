@@ -27,9 +27,7 @@ impl Env {
     pub(crate) fn for_stores(&self) -> cidbucket::s3::Env {
         self.0
             .iter()
-            .filter(|(name, _)| {
-                name.starts_with("AWS_") || *name == "HOME" || *name == "USERPROFILE"
-            })
+            .filter(|(name, _)| cidbucket::s3::Env::matters(name))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect()
     }

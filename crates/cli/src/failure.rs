@@ -133,6 +133,12 @@ impl From<Error> for Failure {
             Error::Invalid(_) | Error::TooLarge(_) => (Exit::Usage, None),
             // Without a status nobody was asked: there were no credentials, or it was a file.
             Error::Denied(report) if report.status().is_none() => (Exit::Denied, None),
+            // A service's own words say what to do.
+            Error::Denied(report)
+                if matches!(report.code(), Some("unauthorised" | "denied" | "quota")) =>
+            {
+                (Exit::Denied, None)
+            }
             Error::Denied(_) => (
                 Exit::Denied,
                 Some(

@@ -271,7 +271,7 @@ impl Inner {
             closing.extend(open.extract_if(.., |part| part.purpose == purpose));
         }
         let id = ChunkId::new(random()?);
-        let chunk = self
+        let taken = self
             .change(account, |record| {
                 let taker = Taker {
                     id,
@@ -280,7 +280,17 @@ impl Inner {
                 };
                 Ok(record.take(quota, bytes, taker, self.now())?)
             })
-            .await?;
+            .await;
+        let chunk = match taken {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                if !matches!(error, LedgerError::Exceeded(_)) {
+                    // It may have been taken all the same: then it is folded, unspent.
+                    account.held.lock().closing.push(Part::unspent(id, purpose));
+                }
+                return Err(error);
+            }
+        };
         let end_of_window = match (chunk.window, quota.window) {
             (Some(start), Some(window)) => start + window.seconds.max(1),
             _ => u64::MAX,
@@ -381,6 +391,26 @@ impl Account {
 }
 
 impl Part {
+    /// A chunk of which it is not known whether it was taken.
+    fn unspent(id: ChunkId, purpose: Purpose) -> Self {
+        Self {
+            chunk: Chunk {
+                id,
+                instance: String::new(),
+                bytes: 0,
+                taken: 0,
+                until: 0,
+                proxied: purpose == Purpose::Proxied,
+                window: None,
+            },
+            purpose,
+            usable: 0,
+            spent: 0,
+            outstanding: 0,
+            touched: 0,
+        }
+    }
+
     fn spend(&mut self, account: &Arc<Account>, bytes: u64, now: u64) -> Reservation {
         self.spent += bytes;
         self.outstanding += 1;

@@ -304,3 +304,248 @@ impl QuotaRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 1_000_000;
+
+    fn taker(n: u8, purpose: Purpose) -> Taker<'static> {
+        Taker {
+            id: ChunkId::new([n; 16]),
+            instance: "one",
+            purpose,
+        }
+    }
+
+    fn total(bytes: u64) -> Quota {
+        Quota {
+            total: Some(bytes),
+            window: None,
+        }
+    }
+
+    fn windows(bytes: u64, seconds: u64) -> Quota {
+        Quota {
+            total: None,
+            window: Some(Window { bytes, seconds }),
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_an_eighth_of_what_is_left_or_what_is_needed() {
+        let mut record = QuotaRecord::new("t");
+        let quota = total(80 << 30);
+        let chunk = record
+            .take(&quota, 5, taker(1, Purpose::Lease), NOW)
+            .unwrap();
+        assert_eq!((chunk.bytes, chunk.until), (MAX_CHUNK, NOW + CHUNK_LIFE));
+        let chunk = record
+            .take(&quota, 5, taker(2, Purpose::Proxied), NOW)
+            .unwrap();
+        assert_eq!((chunk.bytes, chunk.proxied), (MAX_PROXIED_CHUNK, true));
+        let quota = total(record.consumed() + 800);
+        let chunk = record
+            .take(&quota, 5, taker(3, Purpose::Lease), NOW)
+            .unwrap();
+        assert_eq!(chunk.bytes, 100);
+        let chunk = record
+            .take(&quota, 700, taker(4, Purpose::Lease), NOW)
+            .unwrap();
+        assert_eq!(chunk.bytes, 700);
+        // Taken again by the same name, it is the same one.
+        let before = record.clone();
+        assert_eq!(
+            record.take(&quota, 700, taker(4, Purpose::Lease), NOW),
+            Ok(chunk)
+        );
+        assert_eq!(record, before);
+        // Full. Others may give back what they hold, but nobody can what was used.
+        let full = record.take(&quota, 1, taker(5, Purpose::Lease), NOW);
+        let after = Some(Duration::from_secs(OTHERS_FOLD));
+        assert_eq!(full, Err(Exceeded { retry_after: after }));
+        for n in 1..5 {
+            record.fold(ChunkId::new([n; 16]), u64::MAX);
+        }
+        let full = record.take(&quota, 1, taker(5, Purpose::Lease), NOW);
+        assert_eq!(full, Err(Exceeded { retry_after: None }));
+        record.refund(LeaseId::new(1, [0; 16]), 10);
+        assert!(
+            record
+                .take(&quota, 10, taker(5, Purpose::Lease), NOW)
+                .is_ok()
+        );
+        // A limit below what was used already.
+        assert!(
+            record
+                .take(&total(3), 1, taker(6, Purpose::Lease), NOW)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn changes_made_twice_are_made_once() {
+        let mut record = QuotaRecord::new("t");
+        let id = record
+            .take(&total(800), 100, taker(1, Purpose::Lease), NOW)
+            .unwrap()
+            .id;
+        for _ in 0..2 {
+            record.trim(id, 60);
+            assert_eq!(record.consumed(), 60);
+        }
+        for _ in 0..2 {
+            record.fold(id, 40);
+            assert_eq!((record.consumed(), record.used), (40, 40));
+        }
+        let lease = LeaseId::new(1, [0; 16]);
+        for _ in 0..2 {
+            record.refund(lease, 15);
+            assert_eq!(record.consumed(), 25);
+        }
+        record.forget(&[lease]);
+        assert_eq!((record.consumed(), record.refunds.len()), (25, 0));
+    }
+
+    #[test]
+    fn windows_are_fixed_and_say_when_to_come_again() {
+        let quota = windows(100, 60);
+        let mut record = QuotaRecord::new("t");
+        let start = NOW - NOW % 60;
+        let chunk = record
+            .take(&quota, 90, taker(1, Purpose::Lease), start + 15)
+            .unwrap();
+        assert_eq!((chunk.bytes, chunk.window), (90, Some(start)));
+        let full = record.take(&quota, 20, taker(2, Purpose::Lease), start + 20);
+        let after = Some(Duration::from_secs(40));
+        assert_eq!(full, Err(Exceeded { retry_after: after }));
+        let never = record.take(&quota, 101, taker(2, Purpose::Lease), start + 20);
+        assert_eq!(never, Err(Exceeded { retry_after: None }));
+        // What is folded within the window is there again, what is folded later is not.
+        record.fold(chunk.id, 30);
+        assert!(
+            record
+                .take(&quota, 70, taker(3, Purpose::Lease), start + 59)
+                .is_ok()
+        );
+        assert!(
+            record
+                .take(&quota, 1, taker(4, Purpose::Lease), start + 59)
+                .is_err()
+        );
+        assert!(
+            record
+                .take(&quota, 100, taker(5, Purpose::Lease), start + 60)
+                .is_ok()
+        );
+        record.fold(ChunkId::new([3; 16]), 0);
+        assert!(
+            record
+                .take(&quota, 1, taker(6, Purpose::Lease), start + 119)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn records_round_trip() {
+        let mut record = QuotaRecord::new("t");
+        let quota = Quota {
+            window: Some(Window {
+                bytes: 9,
+                seconds: 7,
+            }),
+            ..total(1 << 60)
+        };
+        record
+            .take(&quota, 1, taker(1, Purpose::Proxied), NOW)
+            .unwrap();
+        record
+            .take(&total(1 << 60), 1, taker(2, Purpose::Lease), NOW)
+            .unwrap();
+        record.refund(LeaseId::new(5, [5; 16]), 0);
+        let (first, second) = (record.encode([1; 16]), record.encode([2; 16]));
+        assert_ne!(first, second);
+        assert_eq!(QuotaRecord::parse(&second), Some(record.clone()));
+        record.version = 2;
+        assert_eq!(QuotaRecord::parse(&record.encode([2; 16])), None);
+        assert_eq!(QuotaRecord::parse(&second[1..]), None);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Take(u8, u64),
+        Spend(u8, u64),
+        Trim(u8),
+        Fold(u8),
+        Pass(u64),
+    }
+
+    fn any_change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            (0..5_u8, 0..400_u64).prop_map(|(id, need)| Change::Take(id, need)),
+            (0..5_u8, 0..200_u64).prop_map(|(id, bytes)| Change::Spend(id, bytes)),
+            (0..5_u8).prop_map(Change::Trim),
+            (0..5_u8).prop_map(Change::Fold),
+            (0..50_u64).prop_map(Change::Pass),
+        ]
+    }
+
+    proptest! {
+        /// Chunks are spent only in their window, as the ledger does. Then no window sees more than
+        /// its bytes, and the total is never exceeded nor undercounted.
+        #[test]
+        fn no_window_sees_more(changes in proptest::collection::vec(any_change(), 0..60)) {
+            let quota = Quota {
+                total: Some(3_000),
+                window: Some(Window { bytes: 1_000, seconds: 60 }),
+            };
+            let mut record = QuotaRecord::new("t");
+            let mut spent = std::collections::HashMap::<u8, (u64, u64)>::new();
+            let (mut now, mut in_window, mut in_all) = (NOW - NOW % 60, 0, 0);
+            for change in changes {
+                match change {
+                    Change::Take(id, need) => {
+                        if !spent.contains_key(&id)
+                            && record.take(&quota, need, taker(id, Purpose::Lease), now).is_ok()
+                        {
+                            spent.insert(id, (0, now - now % 60));
+                        }
+                    }
+                    Change::Spend(id, bytes) => {
+                        let chunk = record.chunks.iter().find(|chunk| chunk.id == ChunkId::new([id; 16]));
+                        if let (Some(chunk), Some((spent, window))) = (chunk, spent.get_mut(&id))
+                            && *window == now - now % 60
+                            && *spent + bytes <= chunk.bytes
+                        {
+                            *spent += bytes;
+                            in_window += bytes;
+                            in_all += bytes;
+                        }
+                    }
+                    Change::Trim(id) => {
+                        if let Some((spent, _)) = spent.get(&id) {
+                            record.trim(ChunkId::new([id; 16]), *spent);
+                        }
+                    }
+                    Change::Fold(id) => {
+                        if let Some((spent, _)) = spent.remove(&id) {
+                            record.fold(ChunkId::new([id; 16]), spent);
+                        }
+                    }
+                    Change::Pass(seconds) => {
+                        if (now + seconds) / 60 != now / 60 {
+                            in_window = 0;
+                        }
+                        now += seconds;
+                    }
+                }
+                prop_assert!(in_window <= 1_000, "{record:?}");
+                prop_assert!(in_all <= record.consumed(), "{record:?}");
+                prop_assert!(record.consumed() <= 3_000, "{record:?}");
+            }
+        }
+    }
+}

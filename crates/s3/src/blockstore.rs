@@ -44,9 +44,15 @@ impl S3Blockstore {
 
     /// The store of `client`'s bucket and keys.
     pub fn with_client(client: S3Client) -> Self {
+        let keys = client.config().keys.clone();
+        Self::with_keys(client, keys)
+    }
+
+    /// The store of other keys in `client`'s bucket: a tenant's, say.
+    pub fn with_keys(client: S3Client, keys: Keys) -> Self {
         let config = client.config();
         Self {
-            keys: config.keys.clone(),
+            keys,
             limits: config.limits,
             concurrency: config.concurrency.max(1),
             single_deletes: AtomicBool::new(false),

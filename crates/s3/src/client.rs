@@ -1,7 +1,6 @@
 //! The client: signs a request, sends it, and tries again where that helps.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -24,7 +23,7 @@ use crate::hedge::{Hedging, Read};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::operation::{Call, Operation};
 use crate::place::Place;
-use crate::retry::{Attempts, Budget, Class, Verdict};
+use crate::retry::{Attempts, Budget, Class, Verdict, random};
 use crate::tls::Trust;
 use crate::transport::{HttpClient, Limits, TransportError, TransportOptions};
 
@@ -33,7 +32,7 @@ use crate::transport::{HttpClient, Limits, TransportError, TransportOptions};
 const SKEW: Duration = Duration::from_mins(4);
 /// How often a request is corrected (clock, region, credentials) before its refusal stands.
 const MAX_CORRECTIONS: u32 = 4;
-const USER_AGENT: HeaderValue =
+pub(crate) const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("cidbucket/", env!("CARGO_PKG_VERSION")));
 
 /// A client for one bucket. Clones are cheap and share connections, credentials and counters.
@@ -135,7 +134,7 @@ impl S3Client {
 
     /// The counters.
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.inner.metrics.snapshot()
+        self.inner.metrics.snapshot(self.inner.http.wire())
     }
 
     /// The connections, for requests beside S3's own: what a signed URL holds, say.
@@ -690,9 +689,4 @@ fn apart(a: SystemTime, b: SystemTime) -> Duration {
 fn seconds(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// A random number, from the keys that the standard library makes for its hash maps.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 
 use crate::operation::Operation;
+use crate::transport::Wire;
 
 /// How requests ended: by class of status, or without an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +44,11 @@ pub struct MetricsSnapshot {
     pub bytes_in: u64,
     /// Bytes of the bodies of requests.
     pub bytes_out: u64,
+    /// Bytes that came in through the client's sockets: heads, bodies and TLS, also of answers that
+    /// were given up, and of requests beside S3's own.
+    pub wire_in: u64,
+    /// Bytes that went out through them.
+    pub wire_out: u64,
 }
 
 impl MetricsSnapshot {
@@ -91,7 +97,7 @@ impl Metrics {
         self.hedges.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn snapshot(&self) -> MetricsSnapshot {
+    pub(crate) fn snapshot(&self, wire: &Wire) -> MetricsSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let requests = Operation::ALL
             .into_iter()
@@ -115,6 +121,8 @@ impl Metrics {
             hedges: get(&self.hedges),
             bytes_in: get(&self.bytes_in),
             bytes_out: get(&self.bytes_out),
+            wire_in: wire.read(),
+            wire_out: wire.written(),
         }
     }
 }
@@ -172,7 +180,7 @@ mod tests {
         answered(Operation::PutObject, 7, StatusCode::BAD_GATEWAY, 0);
         metrics.hedge();
         metrics.retry();
-        let snapshot = metrics.snapshot();
+        let snapshot = metrics.snapshot(&Wire::default());
         assert_eq!(snapshot.total(), 4);
         assert_eq!(snapshot.of(Operation::GetObject).success, 1);
         assert_eq!(snapshot.of(Operation::GetObject).client_error, 1);

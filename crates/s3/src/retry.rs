@@ -1,6 +1,8 @@
 //! Whether, when and how to try again: decisions only. Time and randomness are arguments; the
-//! waiting is done by [`crate::S3Client`].
+//! waiting is done by whoever sends: [`crate::S3Client`], [`crate::GrantClient`], and clients of
+//! other protocols on the same transport.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ const COST: u32 = 5;
 
 /// What a failed attempt means for the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
+pub enum Class {
     /// A kept-alive connection was closed under the request: the server's habit, not a failure.
     Stale,
     /// The server or the network failed; likely not for long.
@@ -29,7 +31,7 @@ pub(crate) enum Class {
 
 /// What to do after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Try again after this pause, on a new connection.
     Again(Duration),
     /// Give up, for this reason.
@@ -38,7 +40,7 @@ pub(crate) enum Verdict {
 
 /// Why an operation was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub enum Reason {
     /// Trying again will not help.
     Fatal,
     /// The attempts are used up.
@@ -57,13 +59,14 @@ pub(crate) enum Reason {
 /// failures are retried freely, while in an outage, when nothing succeeds, the tokens run out
 /// and every operation costs one request.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     tokens: AtomicU32,
     capacity: u32,
 }
 
 impl Budget {
-    pub(crate) fn new(capacity: u32) -> Self {
+    /// A full budget of so many tokens: [`Retry::budget`].
+    pub fn new(capacity: u32) -> Self {
         Self {
             tokens: AtomicU32::new(capacity),
             capacity,
@@ -91,7 +94,7 @@ impl Budget {
 
 /// The attempts at one operation.
 #[derive(Debug)]
-pub(crate) struct Attempts<'a> {
+pub struct Attempts<'a> {
     policy: &'a Retry,
     budget: &'a Budget,
     deadline: Instant,
@@ -105,12 +108,9 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn new(
-        policy: &'a Retry,
-        budget: &'a Budget,
-        deadline: Instant,
-        idempotent: bool,
-    ) -> Self {
+    /// No attempt was made yet. `idempotent`: carrying the operation out twice does no more than
+    /// once.
+    pub fn new(policy: &'a Retry, budget: &'a Budget, deadline: Instant, idempotent: bool) -> Self {
         Self {
             policy,
             budget,
@@ -124,17 +124,17 @@ impl<'a> Attempts<'a> {
     }
 
     /// Attempts begun, with the one under way.
-    pub(crate) fn made(&self) -> u32 {
+    pub fn made(&self) -> u32 {
         self.made
     }
 
     /// Another attempt begins.
-    pub(crate) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.made += 1;
     }
 
     /// The operation succeeded.
-    pub(crate) fn succeeded(&mut self) {
+    pub fn succeeded(&mut self) {
         self.budget.put_back(self.taken + 1);
         self.taken = 0;
     }
@@ -143,7 +143,7 @@ impl<'a> Attempts<'a> {
     ///
     /// `carried_out`: the server may have done what was asked. `retry_after`: the pause it asks
     /// for. `random`: any number, all equally likely.
-    pub(crate) fn failed(
+    pub fn failed(
         &mut self,
         class: Class,
         carried_out: bool,
@@ -190,6 +190,11 @@ impl<'a> Attempts<'a> {
         self.pause = (min + span.mul_f64(fraction)).min(max);
         self.pause.max(retry_after.unwrap_or_default()).min(max)
     }
+}
+
+/// A random number, from the keys that the standard library makes for its hash maps.
+pub fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -211,6 +211,80 @@ async fn a_small_listing_is_one_request() {
 }
 
 #[tokio::test]
+async fn the_services_folder_is_in_no_listing_and_costs_one_request() {
+    let server = server().await;
+    // User names may sort before the folder, the keys of the other layouts come after it.
+    for (layout, count) in [
+        ("kubo", 1_050),
+        ("kubo-unmounted", 30),
+        ("peergos:-a", 1_050),
+        ("piri", 30),
+    ] {
+        let mut config = config(&server);
+        config.keys = Keys::new(Prefix::new(layout).unwrap(), layout.parse().unwrap());
+        let keys = config.keys.clone();
+        let store = S3Blockstore::new(config).unwrap();
+        let client = store.client();
+        let put = PutObject::new("x".into(), Block::raw("x").sha256());
+        let tenant = keys.tenant("t").unwrap();
+        let names = (0..count).map(|n: u32| match n % 3 {
+            0 => format!("{}leases/{n}", keys.control_prefix()),
+            1 => tenant.key(Block::raw(n.to_be_bytes().to_vec()).cid()),
+            _ => format!("{}staging/{n}/x", keys.control_prefix()),
+        });
+        // These are foreign, on both sides of the folder.
+        let foreign = ["!", ".cid", ".cidbucket0", ".cidbuckets/x"]
+            .map(|name| format!("{}{name}", keys.list_prefix()));
+        stream::iter(names.chain(foreign))
+            .for_each_concurrent(16, |key| {
+                let put = &put;
+                async move {
+                    client.put_object(&key, put).await.unwrap();
+                }
+            })
+            .await;
+        put_all(&store, &blocks(10)).await;
+
+        let before = server.faults().count("ListObjectsV2");
+        let mut listing = store.list(Cursor::start());
+        let mut found = Vec::new();
+        let mut cursors = Vec::new();
+        while let Some(listed) = listing.next().await {
+            found.push(listed.unwrap().cid);
+            cursors.push(listing.cursor().clone());
+        }
+        let requests = server.faults().count("ListObjectsV2") - before;
+        assert_eq!(listing.foreign(), 4, "{layout}");
+        assert_eq!(found.len(), 10, "{layout}");
+        // The first page, and then a range each.
+        assert!(requests <= 1 + 16, "{layout}: {requests}");
+        for cursor in cursors {
+            assert!(!cursor.as_str().contains("leases"), "{cursor}");
+            assert!(!cursor.as_str().contains("tenants"), "{cursor}");
+            assert!(store.list(cursor).count().await <= 10);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_byte_on_the_wire_is_counted() {
+    let server = server().await;
+    let store = store(&server);
+    let block = Block::raw(vec![7; 1 << 20]);
+    store.put(&block).await.unwrap();
+    let up = store.client().metrics();
+    let body = up.bytes_out;
+    assert_eq!(body, 1 << 20);
+    assert!((body + 200..body + 2_000).contains(&up.wire_out), "{up:?}");
+    assert!((100..2_000).contains(&up.wire_in), "{up:?}");
+    store.get(block.cid()).await.unwrap().unwrap();
+    let down = store.client().metrics();
+    let (sent, got) = (down.wire_out - up.wire_out, down.wire_in - up.wire_in);
+    assert!((200..2_000).contains(&sent), "{down:?}");
+    assert!((body + 100..body + 2_000).contains(&got), "{down:?}");
+}
+
+#[tokio::test]
 async fn many_deletes_are_few_requests() {
     let server = server().await;
     let store = store(&server);

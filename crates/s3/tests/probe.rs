@@ -54,6 +54,8 @@ async fn the_embedded_server_is_as_it_says() {
     let json = probe.to_json();
     assert_eq!(json["seal"], "checksum", "{json:#}");
     assert_eq!(json["conditional_put"], true, "{json:#}");
+    assert_eq!(json["conditional_replace"], true, "{json:#}");
+    assert_eq!(json["conditional_copy"], true, "{json:#}");
     assert_eq!(json["checksum_header"], true, "{json:#}");
     assert_eq!(json["layout"], "kubo", "{json:#}");
     assert_eq!(json["endpoint"], *s3.endpoint(), "{json:#}");
@@ -289,6 +291,7 @@ async fn a_server_that_checks_nothing_has_no_seal() {
     let (probe, _) = probe_lax(Lax::Stores).await;
     assert_eq!(probe.to_json()["seal"], serde_json::Value::Null);
     assert_eq!(probe.conditional_put, Some(false));
+    assert_eq!(probe.conditional_replace, Some(false));
     assert_eq!(row(&probe, "direct-write").verdict, Verdict::Fail);
     assert_eq!(row(&probe, "upload-integrity").verdict, Verdict::Warn);
     let error = probe.require_seal().unwrap_err();
@@ -328,7 +331,7 @@ async fn what_cannot_be_removed_is_named() {
     assert_eq!(row(&probe, "delete").verdict, Verdict::Fail);
     let clean_up = row(&probe, "clean-up");
     let advice = clean_up.advice.as_ref().unwrap();
-    assert!(advice.contains("pre/fix/.cidbucket-probe-"), "{advice}");
+    assert!(advice.contains("pre/fix/.cidbucket/probe/"), "{advice}");
     s3.faults().clear();
     assert!(!keys_left(&client).await.is_empty());
 }

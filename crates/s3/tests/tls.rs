@@ -181,6 +181,9 @@ async fn a_private_authority_is_trusted_when_named() {
     store.put(&block).await.unwrap();
     let got = store.get(block.cid()).await.unwrap().unwrap();
     assert_eq!(got.data(), block.data());
+    // The server's certificate went over the wire, too.
+    let metrics = store.client().metrics();
+    assert!(metrics.wire_in > 1_000, "{metrics:?}");
 }
 
 #[tokio::test]

@@ -51,9 +51,9 @@ impl From<&Probe> for Enforced {
             seal: probe.seal,
             conditions: Conditions {
                 create: probe.conditional_put == Some(true),
-                replace: false,
+                replace: probe.conditional_replace == Some(true),
             },
-            conditional_copy: false,
+            conditional_copy: probe.conditional_copy == Some(true),
         }
     }
 }

@@ -33,19 +33,7 @@ impl Doorkeeper {
         headers: &HeaderMap,
         operation: Operation,
     ) -> Result<Arc<Capability>, Problem> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let bearer = match (values.next(), values.next()) {
-            (None, _) => None,
-            (Some(value), None) => {
-                let value = value
-                    .to_str()
-                    .map_err(|_| failure::refused(&Refused::Missing))?;
-                let bearer = cidbucket_access::bearer(value);
-                Some(bearer.map_err(|refused| failure::refused(&refused))?)
-            }
-            // Two readers could take different ones.
-            (Some(_), Some(_)) => return Err(failure::refused(&Refused::Missing)),
-        };
+        let bearer = bearer(headers).map_err(|refused| failure::refused(&refused))?;
         if bearer.is_none() && self.public_reads && operation == Operation::Read {
             return Ok(Arc::clone(&ANYBODY));
         }
@@ -67,5 +55,29 @@ impl Doorkeeper {
             );
         }
         Ok(capability)
+    }
+
+    /// Whether the bearer of a good token has blocks of their own.
+    pub(crate) async fn is_tenant(&self, headers: &HeaderMap) -> bool {
+        let Ok(Some(bearer)) = bearer(headers) else {
+            return false;
+        };
+        let now = SystemTime::now();
+        let capability = self.authorizer.authorize(Some(bearer), now).await;
+        capability.is_ok_and(|capability| capability.tenant.is_some())
+    }
+}
+
+/// The token of a request, if it has one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            let value = value.to_str().map_err(|_| Refused::Missing)?;
+            cidbucket_access::bearer(value).map(Some)
+        }
+        // Two readers could take different ones.
+        (Some(_), Some(_)) => Err(Refused::Missing),
     }
 }

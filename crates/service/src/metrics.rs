@@ -194,8 +194,8 @@ impl Collector for Lookup {
         for (side, direction, bytes) in [
             ("client", "in", load(&self.clients.received)),
             ("client", "out", load(&self.clients.sent)),
-            ("s3", "in", s3.socket_in),
-            ("s3", "out", s3.socket_out),
+            ("s3", "in", s3.wire_in),
+            ("s3", "out", s3.wire_out),
         ] {
             let labels = [("side", side), ("direction", direction)];
             ConstCounter::new(bytes).encode(family.encode_family(&labels)?)?;

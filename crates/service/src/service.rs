@@ -1,5 +1,6 @@
 //! The service: one request in, one answer out.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use cidbucket_access::{Capability, Operation};
 use cidbucket_blockstore::{Block, Result};
 use cidbucket_cache::CacheStats;
-use cidbucket_direct::{Code, Encoding, Info, Problem, WriteMode};
+use cidbucket_direct::{Code, Encoding, Info, Problem, ReadMode, WriteMode};
 use cidbucket_s3::{MetricsSnapshot, S3Client};
 use futures::FutureExt;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
 
 use crate::answer::{self, Answer};
@@ -221,7 +222,7 @@ impl Service {
             Route::Readyz => self.readyz().await,
             Route::Metrics => Ok(answer::ok(metrics::MEDIA_TYPE, self.inner.metrics.text())),
             Route::File(path) => assets::answer(path, &head.headers),
-            Route::Info => self.inner.info(head),
+            Route::Info => self.inner.info(head).await,
             _ => self.work(route, head, body, subject).await,
         };
         result.unwrap_or_else(|problem| answer::problem(&problem))
@@ -350,9 +351,19 @@ pub(crate) struct Caller {
 }
 
 impl Inner {
-    fn info(&self, head: &Head) -> Result<Answer, Problem> {
+    /// What holds for who asks: the blocks of a tenant are not among those that anybody reads.
+    async fn info(&self, head: &Head) -> Result<Answer, Problem> {
         let (_, encoding) = head.encodings()?;
-        Ok(answer::encoded(encoding, encoding.encode(&self.info)))
+        let mut info = Cow::Borrowed(&self.info);
+        if info.reads == ReadMode::Public && self.door.is_tenant(&head.headers).await {
+            let own = info.to_mut();
+            own.reads = ReadMode::Authorised;
+            own.public = None;
+        }
+        let mut answer = answer::encoded(encoding, encoding.encode(&*info));
+        let vary = HeaderValue::from_static("accept, authorization");
+        answer.headers_mut().insert(header::VARY, vary);
+        Ok(answer)
     }
 
     fn space(&self, capability: &Capability) -> Result<Arc<Space>, Problem> {

@@ -1,6 +1,7 @@
 //! `cidbucket doctor`: what this store is, and what it enforces.
 
 mod fix;
+mod service;
 
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
@@ -20,7 +21,8 @@ use crate::{quantity, seal_cache, table};
 /// Try out what this store is and enforces, and say what to change
 ///
 /// In a bucket it writes some small objects under the store's prefix, right and wrong ones, looks
-/// what became of them, and removes them again. It takes about a hundred requests.
+/// what became of them, and removes them again. It takes about a hundred requests. Of a service it
+/// shows what that says of itself, and tries which way a block goes.
 ///
 /// With one of the fixes it looks at that alone, shows what it would change in the bucket's
 /// settings, asks, changes it, and tries out whether it works.
@@ -112,6 +114,7 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
     bar.enable_steady_tick(Duration::from_millis(200));
     let report = match &location {
         Location::S3 { config, .. } => bucket(config, session.env).await,
+        Location::Direct { config, .. } => service::service(&location, config).await,
         Location::Folder(path) => folder(path).await.map(|rows| local(&location, rows)),
         _ => Ok(local(&location, vec![memory()])),
     };
@@ -165,6 +168,8 @@ fn local(location: &Location, rows: Vec<Row>) -> Report {
             "store": location.to_string(),
             "seal": null,
             "conditional_put": null,
+            "conditional_replace": null,
+            "conditional_copy": null,
             "cors": null,
             "layout": layout.map(|row| &row.finding),
             "checks": rows.iter().map(Row::to_json).collect::<Vec<_>>(),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cidbucket::Location;
+use cidbucket::direct::DirectBlockstore;
 use cidbucket::presign::{Error, Grant, Granter, Method, Policy, Read, Seal, Timestamp, Upload};
 use cidbucket::s3::S3Config;
-use cidbucket::{Block, Cid};
+use cidbucket::{Block, BoxStream, Cid};
 use clap::ValueEnum;
 use futures::stream::StreamExt;
 use serde_json::json;
@@ -108,6 +109,15 @@ enum ReadMethod {
     Head,
 }
 
+impl From<ReadMethod> for Method {
+    fn from(method: ReadMethod) -> Self {
+        match method {
+            ReadMethod::Get => Self::Get,
+            ReadMethod::Head => Self::Head,
+        }
+    }
+}
+
 pub(crate) async fn run(command: Command, session: &mut Session<'_>) -> Outcome {
     match command {
         Command::Get(args) => get(args, session).await,
@@ -118,7 +128,15 @@ pub(crate) async fn run(command: Command, session: &mut Session<'_>) -> Outcome 
 async fn get(args: Get, session: &mut Session<'_>) -> Outcome {
     let (seconds, format) = args.common.resolve(session, Format::Url)?;
     let (mut cids, trouble) = args.cids.open(|| session.io.take_stdin())?;
-    let config = s3(session.location()?)?;
+    let config = match session.location()? {
+        Location::Direct { config, .. } => {
+            let store = DirectBlockstore::new(*config)?;
+            let method = args.method.into();
+            Box::pin(get_granted(&store, cids, seconds, method, format, session)).await?;
+            return trouble.check();
+        }
+        location => s3(location)?,
+    };
     let granter = cidbucket::granter(&config, policy(None, false)).await?;
     let read = Read {
         head: args.method == ReadMethod::Head,
@@ -129,6 +147,35 @@ async fn get(args: Get, session: &mut Session<'_>) -> Outcome {
         show(session, format, &cid, grant, None)?;
     }
     trouble.check()
+}
+
+/// How many grants are asked for at once.
+const GRANTS: usize = 1000;
+
+/// The same, by grants of a service.
+async fn get_granted(
+    store: &DirectBlockstore,
+    cids: BoxStream<'_, Cid>,
+    seconds: u32,
+    method: Method,
+    format: Format,
+    session: &mut Session<'_>,
+) -> Outcome {
+    let longest = store.info().await?.limits.read_expires;
+    if seconds > longest {
+        let longest = humantime::format_duration(Duration::from_secs(longest.into()));
+        session.note(format_args!(
+            "note: this service signs for {longest} at most"
+        ));
+    }
+    let mut chunks = cids.ready_chunks(GRANTS);
+    while let Some(cids) = chunks.next().await {
+        let grants = store.read_grants(&cids, method, seconds).await?;
+        for (cid, grant) in cids.iter().zip(grants) {
+            show(session, format, cid, Ok(grant), None)?;
+        }
+    }
+    Ok(())
 }
 
 async fn put(args: Put, session: &mut Session<'_>) -> Outcome {
@@ -200,6 +247,11 @@ fn policy(seal: Option<Seal>, if_none_match: bool) -> Policy {
 fn s3(location: Location) -> Outcome<S3Config> {
     match location {
         Location::S3 { config, .. } => Ok(*config),
+        Location::Direct { .. } => Err(Failure::usage(
+            "a service signs writes for its own clients, under a lease that they complete",
+        )
+        .with_hint("write with `cidbucket put`, or presign with the bucket itself: s3://BUCKET")
+        .into()),
         other => Err(Failure::usage(format!("{other} has no URLs to sign"))
             .with_hint("presign works with a store in S3: s3://BUCKET")
             .into()),

@@ -77,7 +77,14 @@ fn wrong_usage_is_two_and_says_what_to_do() {
         "{}",
         typo.err()
     );
-    for url in ["http://localhost", "blocks", "s4://b", "memory:x", ""] {
+    for url in [
+        "ftp://localhost",
+        "http://me@localhost",
+        "blocks",
+        "s4://b",
+        "memory:x",
+        "",
+    ] {
         let bad = room.run(["--store", url, "ls"]).code(2);
         assert!(bad.err().starts_with("error: "), "{url}: {}", bad.err());
     }

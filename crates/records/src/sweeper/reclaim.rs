@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use cidbucket_blockstore::Result;
+use cidbucket_blockstore::{Error, Result};
 use futures::{StreamExt, TryStreamExt};
 
 use super::refund::restless;
 use super::{Memory, PARALLEL, Sweeper, Swept};
 use crate::clock::{random, unix};
+use crate::lease::{Charge, Outcome};
 use crate::lease_id::LeaseId;
 use crate::ledger::damaged;
 use crate::quota::{Chunk, ChunkId, QuotaRecord, RECLAIM, SKEW};
@@ -146,17 +147,23 @@ impl Sweeper {
                     (!is_end && fits).then_some((id, modified))
                 })
                 .collect();
-            let heads: Vec<_> = futures::stream::iter(leases)
-                .map(|(id, modified)| async move { Ok((self.read_head(&id).await?, modified)) })
+            let wanted = &named;
+            let charges: Vec<Option<Charge>> = futures::stream::iter(leases)
+                .map(|(id, modified)| async move {
+                    let head = self.read_head(&id).await?;
+                    let Some(charge) = head.and_then(|head| head.charge) else {
+                        return Ok(None);
+                    };
+                    let counts = wanted.contains_key(&charge.chunk)
+                        && !modified.is_some_and(|modified| charge.is_void(modified))
+                        && self.leases.ending(&id).await? != Some(Outcome::Void);
+                    Ok::<_, Error>(counts.then_some(charge))
+                })
                 .buffer_unordered(PARALLEL)
                 .try_collect()
                 .await?;
-            for (head, modified) in heads {
-                let charge = head.and_then(|head| head.charge);
-                if let Some(charge) = charge
-                    && let Some(sum) = named.get_mut(&charge.chunk)
-                    && !modified.is_some_and(|modified| charge.is_void(modified))
-                {
+            for charge in charges.into_iter().flatten() {
+                if let Some(sum) = named.get_mut(&charge.chunk) {
                     *sum = sum.saturating_add(charge.bytes);
                 }
             }

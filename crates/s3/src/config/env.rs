@@ -18,14 +18,20 @@ impl Env {
         Self::default()
     }
 
-    /// The variables of this process that matter here: `AWS_*` and the home folder's.
+    /// The variables of this process that matter to stores: `AWS_*`, the home folder's, and
+    /// `CIDBUCKET_TOKEN`.
     ///
     /// Variables that are not UTF-8 are left out.
     pub fn from_process() -> Self {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("AWS_") || name == "HOME" || name == "USERPROFILE")
+            .filter(|(name, _)| Self::matters(name))
             .collect()
+    }
+
+    /// Whether a variable of this name has a meaning for stores.
+    pub fn matters(name: &str) -> bool {
+        name.starts_with("AWS_") || matches!(name, "HOME" | "USERPROFILE" | "CIDBUCKET_TOKEN")
     }
 
     /// The variable's value; `None` where it is unset or empty.

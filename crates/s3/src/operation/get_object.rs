@@ -143,7 +143,7 @@ impl S3Client {
 }
 
 /// The size of an object that was asked for whole.
-fn whole(answer: &Response<Bytes>) -> Result<u64, Cause> {
+pub(crate) fn whole(answer: &Response<Bytes>) -> Result<u64, Cause> {
     if answer.status() != StatusCode::OK || answer.headers().contains_key("content-range") {
         return Err(unfit("a part of the object, which was asked for whole"));
     }

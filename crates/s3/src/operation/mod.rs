@@ -19,6 +19,7 @@ use http::Method;
 
 pub use copy_object::CopyObject;
 pub use delete_objects::MAX_DELETE;
+pub(crate) use get_object::whole;
 pub use get_object::{GetObject, GotObject};
 pub use head_object::ObjectInfo;
 pub use list_object_versions::ListObjectVersions;
@@ -89,7 +90,7 @@ impl Operation {
         }
     }
 
-    const fn method(self) -> Method {
+    pub(crate) const fn method(self) -> Method {
         match self {
             Self::GetObject
             | Self::ListObjectsV2

@@ -3,7 +3,6 @@
 use cidbucket_blockstore::{Error, Result};
 use cidbucket_layout::Keys;
 
-use super::FOLDER;
 use super::check::{Check, Verdict};
 use super::raw::{Ask, Raw, random_bytes};
 use crate::{ListObjectsV2, S3Client};
@@ -104,6 +103,8 @@ pub(super) async fn layout(client: &S3Client) -> (String, Check) {
     let row = |verdict, finding: String| Check::new("layout", "Layout", verdict, finding);
     let mut list = ListObjectsV2::with_prefix(keys.list_prefix());
     list.max_keys = Some(SAMPLE);
+    let past = keys.past_control();
+    list.start_after = past.as_deref();
     let page = match client.list_objects_v2(&list).await {
         Ok(page) => page,
         Err(error) => {
@@ -115,7 +116,7 @@ pub(super) async fn layout(client: &S3Client) -> (String, Check) {
         .objects
         .iter()
         .map(|object| object.key.as_str())
-        .filter(|key| !key.contains(FOLDER))
+        .filter(|key| !keys.is_control(key))
         .collect();
     let fitting = sample
         .iter()

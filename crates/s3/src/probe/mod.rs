@@ -6,10 +6,12 @@ mod bucket;
 mod cache;
 mod check;
 mod conditional;
+mod copy;
 mod listing;
 mod object;
 mod opened;
 mod raw;
+mod replace;
 mod seal;
 
 use std::time::{Duration, SystemTime};
@@ -21,14 +23,15 @@ use serde_json::{Value, json};
 
 use crate::{ListObjectsV2, PutObject, S3Client};
 use conditional::Conditional;
+use copy::Copying;
 use raw::{Raw, random_bytes, random_name};
+use replace::Replace;
 
 pub use cache::ProbeCache;
 pub use check::{Check, Verdict};
 
-/// Folders of probes begin with this, directly under the store's prefix. No layout reads such a
-/// key as a block.
-const FOLDER: &str = ".cidbucket-probe-";
+/// The folder of all probes, within the service's own.
+const FOLDER: &str = "probe/";
 /// What an interrupted probe left is removed by a later one after this time.
 const STALE: Duration = Duration::from_hours(1);
 
@@ -55,6 +58,11 @@ pub struct Probe {
     pub seal: Option<Seal>,
     /// Whether `If-None-Match: *` holds, also under a race; `None` where it is not known.
     pub conditional_put: Option<bool>,
+    /// Whether `If-Match` holds on a put, also under a race; `None` where it is not known.
+    pub conditional_replace: Option<bool>,
+    /// Whether the server copies objects, and honours `x-amz-copy-source-if-match`; `None` where it
+    /// is not known.
+    pub conditional_copy: Option<bool>,
     /// Whether a put with `x-amz-checksum-sha256` is accepted; `None` where it is not known.
     pub checksum_header: Option<bool>,
     /// Whether web pages may read and write by signed URL; `None` where it is not known.
@@ -69,8 +77,9 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Tries what the bucket does. Takes some 100 small requests; everything it writes lies in
-    /// one folder of its own under the store's prefix, and is removed in the end.
+    /// Tries what the bucket does. Takes some 130 small requests; everything it writes lies in
+    /// one folder of its own, `.cidbucket/probe/NAME/` under the store's prefix, and is removed in
+    /// the end.
     ///
     /// It goes on to its end, and so to its cleaning up, even when the future is dropped. Needs a
     /// tokio runtime. In a versioned bucket the old versions of what it wrote stay until a
@@ -118,10 +127,10 @@ impl Probe {
     }
 
     /// The probe as JSON: `endpoint`, `bucket`, `region`, `style`, `seal` (`checksum`,
-    /// `payload-hash`, `header` or null), `conditional_put`, `checksum_header` and `cors` (true,
-    /// false, or null where not known), `layout`, `latency_ms`, and `checks`: a row each with
-    /// `id`, `title`, `verdict` (`ok`, `warn`, `fail`, `unknown`), `finding`, and `advice` where
-    /// there is some.
+    /// `payload-hash`, `header` or null), `conditional_put`, `conditional_replace`,
+    /// `conditional_copy`, `checksum_header` and `cors` (true, false, or null where not known),
+    /// `layout`, `latency_ms`, and `checks`: a row each with `id`, `title`, `verdict` (`ok`, `warn`,
+    /// `fail`, `unknown`), `finding`, and `advice` where there is some.
     pub fn to_json(&self) -> Value {
         json!({
             "endpoint": self.bucket.endpoint(),
@@ -130,6 +139,8 @@ impl Probe {
             "style": self.bucket.style().name(),
             "seal": self.seal.map(Seal::name),
             "conditional_put": self.conditional_put,
+            "conditional_replace": self.conditional_replace,
+            "conditional_copy": self.conditional_copy,
             "checksum_header": self.checksum_header,
             "cors": self.cors,
             "layout": self.layout,
@@ -140,15 +151,8 @@ impl Probe {
 }
 
 async fn probe(client: S3Client) -> Result<Probe> {
-    let keys = client.config().keys.clone();
-    let mut folder = keys.prefix().as_str().to_owned();
-    if !folder.is_empty() {
-        folder.push('/');
-    }
-    folder.push_str(FOLDER);
-    let sweep_prefix = folder.clone();
-    folder.push_str(&random_name());
-    folder.push('/');
+    let sweep_prefix = client.config().keys.control_prefix() + FOLDER;
+    let folder = format!("{sweep_prefix}{}/", random_name());
 
     let Some(signer) = client.signer().await? else {
         return read_only(&client, "the store is opened without credentials").await;
@@ -200,9 +204,13 @@ async fn probe(client: S3Client) -> Result<Probe> {
 async fn look(raw: &Raw, key: &str, body: &[u8]) -> Probe {
     let missing = raw.calibrate().await;
     let (latency, latency_row) = object::latency(raw, key).await;
-    let (seals, conditional, integrity, checksum, range, anonymous, delete, list) = join!(
+    let (seals, conditional, replace, copying) = join!(
         seal::try_seals(raw),
         conditional::look(raw),
+        replace::look(raw),
+        copy::look(raw),
+    );
+    let (integrity, checksum, range, anonymous, delete, list) = join!(
         object::upload_integrity(raw),
         object::takes_checksum(raw),
         object::range(raw, key, body),
@@ -219,7 +227,12 @@ async fn look(raw: &Raw, key: &str, body: &[u8]) -> Probe {
     let mut rows = vec![bucket::transport(raw), clock, latency_row, layout_row];
     rows.extend(seal::checks(&seals));
     rows.extend([integrity, object::checksum_check(&checksum)]);
-    rows.extend([conditional::check(&conditional), range]);
+    rows.extend([
+        conditional::check(&conditional),
+        replace::check(&replace),
+        copy::check(&copying),
+        range,
+    ]);
     rows.push(object::missing_key(&missing));
     rows.extend(list);
     rows.extend([delete, cors_row, anonymous, versioning]);
@@ -230,6 +243,16 @@ async fn look(raw: &Raw, key: &str, body: &[u8]) -> Probe {
             Conditional::Holds => Some(true),
             Conditional::Races(_) | Conditional::Ignored | Conditional::Refused(_) => Some(false),
             Conditional::Unclear(_) => None,
+        },
+        conditional_replace: match replace {
+            Replace::Holds { .. } => Some(true),
+            Replace::Races(_) | Replace::Ignored | Replace::Refused(_) => Some(false),
+            Replace::Unclear(_) => None,
+        },
+        conditional_copy: match copying {
+            Copying::Pinned => Some(true),
+            Copying::Unpinned | Copying::Refused(_) => Some(false),
+            Copying::Unclear(_) => None,
         },
         checksum_header: checksum.ok(),
         cors,
@@ -257,6 +280,8 @@ async fn read_only(client: &S3Client, why: &str) -> Result<Probe> {
         bucket: client.bucket(),
         seal: None,
         conditional_put: None,
+        conditional_replace: None,
+        conditional_copy: None,
         checksum_header: None,
         cors: None,
         layout,

@@ -21,10 +21,13 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::TransportError;
-use super::io::{Progress, Stream};
+use super::io::{Counted, Progress, Stream};
 use super::timer::Timer;
 
-type Io = Stream<MaybeHttpsStream<TokioIo<TcpStream>>>;
+/// A socket, with TLS or without.
+pub(super) type Socket = MaybeHttpsStream<TokioIo<Counted<TcpStream>>>;
+
+type Io = Stream<Socket>;
 
 /// How much is read at once, in bytes. A larger buffer would be a fresh one for every answer.
 const READ_BUFFER: usize = 64 << 10;
@@ -51,9 +54,7 @@ pub(super) struct Unanswered {
 
 impl Connection {
     /// Begins HTTP/1.1 on a connected stream.
-    pub(super) async fn begin(
-        io: MaybeHttpsStream<TokioIo<TcpStream>>,
-    ) -> Result<Self, TransportError> {
+    pub(super) async fn begin(io: Socket) -> Result<Self, TransportError> {
         let (stream, progress) = Stream::new(io);
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MAX_HEAD)

@@ -10,6 +10,7 @@ mod error;
 mod io;
 mod pool;
 mod resolver;
+mod tcp;
 mod timer;
 
 use std::fmt;
@@ -23,19 +24,20 @@ use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use body::Oversize;
-use connection::Connection;
+use connection::{Connection, Socket};
 use resolver::Resolver;
+use tcp::Tcp;
 use timer::Timer;
 
 use crate::tls::Trust;
+
+pub(crate) use io::Wire;
 
 pub use error::TransportError;
 pub use pool::Origin;
@@ -90,8 +92,6 @@ pub struct HttpClient {
     inner: Arc<Inner>,
 }
 
-type Tcp = HttpConnector<Resolver>;
-
 struct Inner {
     tcp: Tcp,
     trust: Trust,
@@ -111,13 +111,18 @@ impl HttpClient {
         tcp.set_connect_timeout(Some(options.connect_timeout));
         Self {
             inner: Arc::new(Inner {
-                tcp,
+                tcp: Tcp::new(tcp),
                 trust,
                 tls: OnceCell::new(),
                 options,
                 origins: pool::Origins::default(),
             }),
         }
+    }
+
+    /// Bytes that went through all its sockets: heads, bodies and TLS.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.inner.tcp.wire
     }
 
     /// Sends a request with an absolute URI and reads the answer, of up to 1 MiB.
@@ -272,7 +277,7 @@ impl HttpClient {
     }
 
     /// Opens a connection. (An `HttpConnector` is always ready to be called.)
-    async fn open(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, TransportError> {
+    async fn open(&self, to: Uri) -> Result<Socket, TransportError> {
         let inner = &*self.inner;
         if to.scheme() != Some(&Scheme::HTTPS) {
             let tcp = inner.tcp.clone().call(to).await;
