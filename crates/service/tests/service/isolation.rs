@@ -33,7 +33,9 @@ async fn absent_others_and_not_covered_are_one_answer() {
         for method in ["GET", "HEAD"] {
             let mut seen = Vec::new();
             // The first absence ever has the client look for the bucket itself.
-            fixture.ask(method, &path_of(&raw("warm up")), "a", "").await;
+            fixture
+                .ask(method, &path_of(&raw("warm up")), "a", "")
+                .await;
             for block in [&raw("absent"), &others, &shared, &uncovered] {
                 let before = fixture.client.metrics();
                 let answer = fixture.ask(method, &path_of(block), "a", "").await;
