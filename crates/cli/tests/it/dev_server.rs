@@ -437,4 +437,3 @@ fn bench_cleans_up_when_it_is_interrupted() {
     assert_eq!(ended.code(), Some(130));
     assert_eq!(room.run(["ls"]).ok().out(), "");
 }
-
