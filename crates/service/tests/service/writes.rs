@@ -204,7 +204,7 @@ async fn nothing_is_granted_unless_all_is() {
             Code::Denied,
         ),
         (Write::new(cid(0xd5, &[1; 16]), 1), "all", Code::Invalid),
-        (fine, "all", Code::Invalid),
+        (Write { size: 5, ..fine }, "all", Code::Invalid),
     ] {
         let answer = fixture.ask_for_writes(token, vec![fine, bad]).await;
         let problem = answer.problem();
