@@ -35,9 +35,12 @@ struct Entry {
 /// Which conditional requests hold.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Conditional {
-    conditional_put: bool,
-    conditional_replace: bool,
-    conditional_copy: bool,
+    #[serde(rename = "conditional_put")]
+    put: bool,
+    #[serde(rename = "conditional_replace")]
+    replace: bool,
+    #[serde(rename = "conditional_copy")]
+    copy: bool,
 }
 
 impl Entry {
@@ -70,10 +73,10 @@ pub(crate) async fn enforced(config: &S3Config, env: &Env, bar: &ProgressBar) ->
         return Ok(Enforced {
             seal: Some(entry.seal),
             conditions: Conditions {
-                create: conditional.conditional_put,
-                replace: conditional.conditional_replace,
+                create: conditional.put,
+                replace: conditional.replace,
             },
-            conditional_copy: conditional.conditional_copy,
+            conditional_copy: conditional.copy,
         });
     }
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -104,9 +107,9 @@ pub(crate) fn keep(env: &Env, config: &S3Config, enforced: Enforced) {
                 seal,
                 probed: now(),
                 conditional: Some(Conditional {
-                    conditional_put: enforced.conditions.create,
-                    conditional_replace: enforced.conditions.replace,
-                    conditional_copy: enforced.conditional_copy,
+                    put: enforced.conditions.create,
+                    replace: enforced.conditions.replace,
+                    copy: enforced.conditional_copy,
                 }),
             };
             known.insert(name, entry);
