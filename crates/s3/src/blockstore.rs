@@ -179,7 +179,7 @@ impl Blockstore for S3Blockstore {
         put.encryption = config.encryption.as_ref();
         // Written now, or there before: the block is there.
         self.client
-            .put_object(&self.keys.key(block.cid()), &put)
+            .put_and(&self.keys.key(block.cid()), &put, |_| ())
             .await
             .map(|_| ())
     }
