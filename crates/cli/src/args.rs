@@ -121,7 +121,7 @@ Examples:
     )]
     Token(token::Command),
     Doctor(doctor::Args),
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -32,7 +32,7 @@ pub(crate) async fn run(command: Command, session: &mut Session<'_>) -> Outcome 
         Command::Presign(command) => until_interrupted(presign::run(command, session)).await,
         Command::Token(command) => token::run(command, session),
         Command::Doctor(args) => until_interrupted(doctor::run(args, session)).await,
-        Command::Serve(args) => serve::run(args, session).await,
+        Command::Serve(args) => serve::run(*args, session).await,
         Command::Bench(args) => bench::run(args, session).await,
         Command::Completions(args) => completions::run(&args, session),
         Command::Man(args) => man::run(args, session),

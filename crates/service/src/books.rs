@@ -20,7 +20,7 @@ use crate::builder::Enforced;
 use crate::failure;
 
 /// How often what is left over is swept.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Leases, quotas and staged uploads.
 pub(crate) struct Books {
@@ -36,7 +36,7 @@ pub(crate) struct Books {
 
 impl Books {
     /// The books of a bucket, in it.
-    pub(crate) fn of_bucket(client: &S3Client, enforced: &Enforced, instance: &str) -> Self {
+    pub(crate) fn of_bucket(client: &S3Client, enforced: Enforced, instance: &str) -> Self {
         let control = Control::new(&client.config().keys);
         let own = client.clone();
         let clock: Clock = Arc::new(move || own.now());

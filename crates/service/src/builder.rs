@@ -12,6 +12,7 @@ use cidbucket_presign::{Granter, Policy, Read, Seal, Timestamp};
 use cidbucket_records::Conditions;
 use cidbucket_s3::{Probe, S3Client};
 
+use crate::assets::Assets;
 use crate::books::Books;
 use crate::caller::Doorkeeper;
 use crate::health::Health;
@@ -140,6 +141,7 @@ impl ServiceBuilder {
         if settings.public_reads {
             info.reads = ReadMode::Public;
         }
+        let mut assets = Assets::new(None);
         let (spaces, books, client) = match self.store {
             Store::Other(store) => {
                 let spaces = Spaces::of_store(store, self.cache, &health);
@@ -149,6 +151,7 @@ impl ServiceBuilder {
                 let signs = !client.config().credentials.is_anonymous();
                 let policy = policy(&client, &settings, enforced.seal)?;
                 let keys = client.config().keys.clone();
+                assets = Assets::new(Some(&client.public_bucket()?.url("")));
                 info.layout = Some(keys.layout().to_string());
                 info.direct_reads = true;
                 info.writes = match enforced.seal {
@@ -168,7 +171,7 @@ impl ServiceBuilder {
                     info.public = Some(plain);
                 }
                 let spaces = Spaces::of_bucket(&client, &policy, self.cache, &health);
-                let books = Books::of_bucket(&client, &enforced, &self.instance);
+                let books = Books::of_bucket(&client, enforced, &self.instance);
                 (spaces, books, Some(client))
             }
         };
@@ -180,6 +183,7 @@ impl ServiceBuilder {
             },
             settings,
             info,
+            assets,
             spaces,
             books,
             health,

@@ -39,6 +39,7 @@ mod books;
 mod builder;
 mod caller;
 mod complete;
+mod content_policy;
 mod failure;
 mod health;
 mod listen;

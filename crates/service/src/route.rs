@@ -88,10 +88,6 @@ impl<'a> Route<'a> {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that filter calls"
-)]
 fn is_segment(text: &&str) -> bool {
     !text.is_empty() && !text.contains('/')
 }

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
 
 use crate::answer::{self, Answer};
-use crate::assets;
+use crate::assets::Assets;
 use crate::body;
 use crate::books::Books;
 use crate::caller::Doorkeeper;
@@ -44,6 +44,7 @@ pub struct Service {
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) info: Info,
+    pub(crate) assets: Assets,
     pub(crate) door: Doorkeeper,
     pub(crate) spaces: Arc<Spaces>,
     pub(crate) books: Books,
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
 pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) info: Info,
+    pub(crate) assets: Assets,
     pub(crate) door: Doorkeeper,
     pub(crate) spaces: Spaces,
     pub(crate) books: Books,
@@ -121,6 +123,7 @@ impl Service {
                 metrics: Metrics::new(counted, settings.prices),
                 places: Arc::new(tokio::sync::Semaphore::new(settings.max_requests)),
                 info: parts.info,
+                assets: parts.assets,
                 door: parts.door,
                 books: parts.books,
                 health: parts.health,
@@ -221,7 +224,7 @@ impl Service {
             Route::Healthz => Ok(answer::ok("text/plain; charset=utf-8", "ok\n")),
             Route::Readyz => self.readyz().await,
             Route::Metrics => Ok(answer::ok(metrics::MEDIA_TYPE, self.inner.metrics.text())),
-            Route::File(path) => assets::answer(path, &head.headers),
+            Route::File(path) => self.inner.assets.answer(path, &head.headers),
             Route::Info => self.inner.info(head).await,
             _ => self.work(route, head, body, subject).await,
         };

@@ -129,7 +129,7 @@ mod tests {
         let pace = Pace {
             grace: Duration::from_secs(10),
             rate: 1000,
-            total: Duration::from_secs(60),
+            total: Duration::from_mins(1),
         };
         for (bytes, seconds) in [
             (0, 10),

@@ -19,7 +19,7 @@ use crate::health::{Health, Watched};
 /// How many tenants' spaces are kept open.
 const TENANTS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
 /// How long a granter is used: its credentials may be renewed meanwhile.
-const GRANTER_LIFE: Duration = Duration::from_secs(60);
+const GRANTER_LIFE: Duration = Duration::from_mins(1);
 
 /// The blocks of those who share them, or of one tenant.
 pub(crate) struct Space {

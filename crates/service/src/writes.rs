@@ -89,8 +89,7 @@ impl Service {
             // the lease keeps it: until then it may be collected as garbage.
             let mut others = Vec::new();
             if looks {
-                let wanted = |way| way != Way::Stored;
-                for index in look(caller, &plan, wanted).await {
+                for index in look(caller, &plan, |way| way != Way::Stored).await {
                     let way = std::mem::replace(&mut plan.ways[index], Way::Stored);
                     others.push((index, way));
                 }
@@ -210,7 +209,7 @@ impl Service {
 }
 
 /// The blocks among those of some ways that are there, with their size, by index.
-async fn look(caller: &Caller, plan: &Plan, wanted: impl Fn(Way) -> bool) -> Vec<usize> {
+async fn look(caller: &Caller, plan: &Plan, wanted: fn(Way) -> bool) -> Vec<usize> {
     let indices = (0..plan.blocks.len()).filter(|&index| wanted(plan.ways[index]));
     let looking = futures::stream::iter(indices)
         .map(|index| async move { is_there(caller, plan, index).await.then_some(index) })

@@ -120,7 +120,11 @@ impl HttpClient {
         }
     }
 
-    /// Bytes that went through all its sockets: heads, bodies and TLS.
+    /// Bytes that went through all its sockets, heads, bodies and TLS: read and written.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.wire().read(), self.wire().written())
+    }
+
     pub(crate) fn wire(&self) -> &Wire {
         &self.inner.tcp.wire
     }

@@ -113,7 +113,7 @@ mod tests {
         drop(second);
         assert_eq!(left(&activity), seconds(175));
         // The next head.
-        activity.received(begun + Duration::from_secs(120));
+        activity.received(begun + Duration::from_mins(2));
         activity.received(begun + Duration::from_secs(125));
         assert_eq!(left(&activity), seconds(130));
         // In HTTP/2 it may have been anything.

@@ -19,7 +19,7 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::options::Resolved;
+use super::options::{Resolved, SealChoice};
 use super::start;
 use crate::env::Env;
 use crate::failure::{Exit, Failure, Outcome};
@@ -118,7 +118,11 @@ async fn serve(
     // What the embedded server enforces is known: it is tested in its own crate.
     config.send_checksum = true;
     let enforced = Enforced {
-        seal: options.seal.unwrap_or(Some(Seal::Checksum)),
+        seal: match options.seal {
+            SealChoice::Found => Some(Seal::Checksum),
+            SealChoice::Given(seal) => Some(seal),
+            SealChoice::None => None,
+        },
         conditions: Conditions::ALL,
         conditional_copy: true,
     };

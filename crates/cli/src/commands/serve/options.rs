@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cidbucket::presign::Seal;
 use cidbucket_service::{Bounds, Settings, Tls, Verify};
+use clap::Args as _;
 
 use crate::failure::Failure;
 use crate::quantity::{parse_duration, parse_size};
@@ -56,51 +57,59 @@ pub(super) struct Options {
     /// Memory for hot blocks that go through the service [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     cache: Option<String>,
-    /// Largest block [default: 2MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    max_block: Option<String>,
-    /// Most blocks of one request [default: 65536]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_blocks: Option<String>,
-    /// Largest body of a request for grants [default: 8MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    max_body: Option<String>,
-    /// Memory for requests under way [default: 256MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    memory: Option<String>,
-    /// Requests under way at once [default: 1024]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_requests: Option<String>,
-    /// Connections at once [default: 2048]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_connections: Option<String>,
-    /// Largest head of a request [default: 32KiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    max_head: Option<String>,
-    /// How long a request's head may take to come [default: 10s]
-    #[arg(long, value_name = "TIME", help_heading = "Limits")]
-    head_timeout: Option<String>,
-    /// How long a request's body may take in any case, and an answer [default: 15s]
-    #[arg(long, value_name = "TIME", help_heading = "Limits")]
-    body_grace: Option<String>,
-    /// Bytes a second that have to come beyond that [default: 16KiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    min_rate: Option<String>,
-    /// How long a body or an answer may take at most [default: 5m]
-    #[arg(long, value_name = "TIME", help_heading = "Limits")]
-    body_timeout: Option<String>,
-    /// How long a connection without a request is kept [default: 75s]
-    #[arg(long, value_name = "TIME", help_heading = "Limits")]
-    idle_timeout: Option<String>,
-    /// How long requests under way may take when the service is stopped [default: 30s]
-    #[arg(long, value_name = "TIME", help_heading = "Limits")]
-    drain: Option<String>,
     /// What S3 charges for 1,000 PUTs, in USD, for the metrics [default: 0.005]
-    #[arg(long, value_name = "USD", help_heading = "Metrics")]
+    #[arg(long, value_name = "USD")]
     put_price: Option<String>,
     /// What S3 charges for 1,000 GETs, in USD [default: 0.0004]
-    #[arg(long, value_name = "USD", help_heading = "Metrics")]
+    #[arg(long, value_name = "USD")]
     get_price: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// What clients may take of the service.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// Largest block [default: 2MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_block: Option<String>,
+    /// Most blocks of one request [default: 65536]
+    #[arg(long, value_name = "N")]
+    max_blocks: Option<String>,
+    /// Largest body of a request for grants [default: 8MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_body: Option<String>,
+    /// Memory for requests under way [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Requests under way at once [default: 1024]
+    #[arg(long, value_name = "N")]
+    max_requests: Option<String>,
+    /// Connections at once [default: 2048]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<String>,
+    /// Largest head of a request [default: 32KiB]
+    #[arg(long, value_name = "SIZE")]
+    max_head: Option<String>,
+    /// How long a request's head may take to come [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    head_timeout: Option<String>,
+    /// How long a request's body may take in any case, and an answer [default: 15s]
+    #[arg(long, value_name = "TIME")]
+    body_grace: Option<String>,
+    /// Bytes a second that have to come beyond that [default: 16KiB]
+    #[arg(long, value_name = "SIZE")]
+    min_rate: Option<String>,
+    /// How long a body or an answer may take at most [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    body_timeout: Option<String>,
+    /// How long a connection without a request is kept [default: 75s]
+    #[arg(long, value_name = "TIME")]
+    idle_timeout: Option<String>,
+    /// How long requests under way may take when the service is stopped [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    drain: Option<String>,
 }
 
 /// What holds.
@@ -110,8 +119,7 @@ pub(super) struct Resolved {
     pub(super) listen: Option<SocketAddr>,
     pub(super) tokens: Option<Tokens>,
     pub(super) tls: Option<Tls>,
-    /// `Some(None)`: none, whatever the bucket enforces.
-    pub(super) seal: Option<Option<Seal>>,
+    pub(super) seal: SealChoice,
     pub(super) cache: Option<usize>,
     pub(super) settings: Settings,
     pub(super) bounds: Bounds,
@@ -125,37 +133,25 @@ pub(super) struct Tokens {
     pub(super) issuer: Option<String>,
 }
 
-/// Names in the configuration file.
-const NAMES: [&str; 27] = [
-    "listen",
-    "token_key",
-    "jwks",
-    "audience",
-    "issuer",
-    "public_reads",
-    "tls_cert",
-    "tls_key",
-    "seal",
-    "verify",
-    "answer_stored",
-    "read_expires",
-    "write_expires",
-    "cache",
-    "max_block",
-    "max_blocks",
-    "max_body",
-    "memory",
-    "max_requests",
-    "max_connections",
-    "max_head",
-    "head_timeout",
-    "body_grace",
-    "min_rate",
-    "body_timeout",
-    "idle_timeout",
-    "drain",
-];
-const PRICES: [&str; 2] = ["put_price", "get_price"];
+/// What the bucket is taken to enforce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SealChoice {
+    /// What is found by trying.
+    Found,
+    /// This.
+    Given(Seal),
+    /// Nothing, whatever it enforces: all writes go through the service.
+    None,
+}
+
+/// Sets what was said under the option's own name.
+macro_rules! set {
+    ($said:ident, $options:ident.$name:ident, $parse:expr => $to:expr) => {
+        if let Some(value) = $said.get($options.$name, stringify!($name), $parse)? {
+            $to = value;
+        }
+    };
+}
 
 impl Options {
     pub(super) fn resolve(self, session: &Session<'_>) -> Result<Resolved, Failure> {
@@ -187,94 +183,50 @@ impl Options {
             _ => return Err(Failure::usage("--tls-cert and --tls-key go together")),
         };
 
-        said.set(
-            &mut settings.public_reads,
-            self.public_reads,
-            "public_reads",
-            boolean,
-        )?;
-        said.set(&mut settings.verify, self.verify, "verify", verify)?;
-        let stored = said.get(self.answer_stored, "answer_stored", boolean)?;
-        settings.answer_stored = stored;
-        let limits = &mut settings.limits;
-        said.set(
-            &mut limits.read_expires,
-            self.read_expires,
-            "read_expires",
-            whole_seconds,
-        )?;
-        said.set(
-            &mut limits.write_expires,
-            self.write_expires,
-            "write_expires",
-            whole_seconds,
-        )?;
-        said.set(
-            &mut limits.max_block,
-            self.max_block,
-            "max_block",
-            parse_size,
-        )?;
-        said.set(
-            &mut limits.max_blocks,
-            self.max_blocks,
-            "max_blocks",
-            number,
-        )?;
-        said.set(&mut limits.max_body, self.max_body, "max_body", memory)?;
-        said.set(&mut settings.memory, self.memory, "memory", memory)?;
-        said.set(
-            &mut settings.max_requests,
-            self.max_requests,
-            "max_requests",
-            number,
-        )?;
-        let pace = &mut settings.pace;
-        said.set(
-            &mut pace.grace,
-            self.body_grace,
-            "body_grace",
-            parse_duration,
-        )?;
-        said.set(&mut pace.rate, self.min_rate, "min_rate", rate)?;
-        said.set(
-            &mut pace.total,
-            self.body_timeout,
-            "body_timeout",
-            parse_duration,
-        )?;
-        bounds.pace = settings.pace;
-        said.set(
-            &mut bounds.max_connections,
-            self.max_connections,
-            "max_connections",
-            number,
-        )?;
-        said.set(&mut bounds.max_head, self.max_head, "max_head", memory)?;
-        said.set(
-            &mut bounds.head_timeout,
-            self.head_timeout,
-            "head_timeout",
-            parse_duration,
-        )?;
-        said.set(
-            &mut bounds.idle_timeout,
-            self.idle_timeout,
-            "idle_timeout",
-            parse_duration,
-        )?;
-        said.set(&mut bounds.drain, self.drain, "drain", parse_duration)?;
-        said.set(&mut settings.prices.put, self.put_price, "put_price", price)?;
-        said.set(&mut settings.prices.get, self.get_price, "get_price", price)?;
+        let mut seal = SealChoice::Found;
+        set!(said, self.seal, seal_choice => seal);
+        set!(said, self.public_reads, boolean => settings.public_reads);
+        set!(said, self.verify, verify => settings.verify);
+        set!(said, self.read_expires, whole_seconds => settings.limits.read_expires);
+        set!(said, self.write_expires, whole_seconds => settings.limits.write_expires);
+        set!(said, self.put_price, price => settings.prices.put);
+        set!(said, self.get_price, price => settings.prices.get);
+        settings.answer_stored = said.get(self.answer_stored, "answer_stored", boolean)?;
+        self.limits.apply(&said, &mut settings, &mut bounds)?;
         Ok(Resolved {
             listen: said.get(self.listen, "listen", address)?,
             tokens: (!tokens.keys.as_os_str().is_empty()).then_some(tokens),
             tls,
-            seal: said.get(self.seal, "seal", seal)?,
+            seal,
             cache: said.get(self.cache, "cache", memory)?,
             settings,
             bounds,
         })
+    }
+}
+
+impl Limits {
+    fn apply(
+        self,
+        said: &Said<'_>,
+        settings: &mut Settings,
+        bounds: &mut Bounds,
+    ) -> Result<(), Failure> {
+        set!(said, self.max_block, parse_size => settings.limits.max_block);
+        set!(said, self.max_blocks, number => settings.limits.max_blocks);
+        set!(said, self.max_body, memory => settings.limits.max_body);
+        set!(said, self.memory, memory => settings.memory);
+        set!(said, self.max_requests, number => settings.max_requests);
+        set!(said, self.body_grace, parse_duration => settings.pace.grace);
+        set!(said, self.min_rate, rate => settings.pace.rate);
+        set!(said, self.body_timeout, parse_duration => settings.pace.total);
+        bounds.pace = settings.pace;
+        set!(said, self.max_connections, number => bounds.max_connections);
+        set!(said, self.max_head, memory => bounds.max_head);
+        set!(said, self.head_timeout, parse_duration => bounds.head_timeout);
+        set!(said, self.idle_timeout, parse_duration => bounds.idle_timeout);
+        set!(said, self.drain, parse_duration => bounds.drain);
+        Ok(())
     }
 }
 
@@ -311,32 +263,23 @@ impl Said<'_> {
             .map_err(|why| Failure::usage(format!("{place}: {why}")))
     }
 
-    fn set<T>(
-        &self,
-        to: &mut T,
-        option: Option<String>,
-        name: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<(), Failure> {
-        if let Some(value) = self.get(option, name, parse)? {
-            *to = value;
-        }
-        Ok(())
-    }
-
     /// A misspelt setting must not be passed over.
     fn check_names(&self) -> Result<(), Failure> {
-        let known = |name: &str| NAMES.contains(&name) || PRICES.contains(&name);
-        match self.session.serve_settings().find(|name| !known(name)) {
+        let options = Options::augment_args(clap::Command::new("serve"));
+        let names: Vec<&str> = options
+            .get_arguments()
+            .map(|arg| arg.get_id().as_str())
+            .collect();
+        match self
+            .session
+            .serve_settings()
+            .find(|name| !names.contains(name))
+        {
             None => Ok(()),
             Some(name) => Err(Failure::usage(format!(
                 "the configuration file has no setting serve.{name}"
             ))
-            .with_hint(format!(
-                "there are {} and {}",
-                NAMES.join(", "),
-                PRICES.join(", ")
-            ))),
+            .with_hint(format!("there are {}", names.join(", ")))),
         }
     }
 }
@@ -361,11 +304,11 @@ fn verify(text: &str) -> Result<Verify, String> {
         .ok_or_else(|| "give trust, list or read".into())
 }
 
-fn seal(text: &str) -> Result<Option<Seal>, String> {
+fn seal_choice(text: &str) -> Result<SealChoice, String> {
     match text {
-        "none" => Ok(None),
+        "none" => Ok(SealChoice::None),
         name => match name.parse::<Seal>() {
-            Ok(seal) if !seal.needs_read_back() => Ok(Some(seal)),
+            Ok(seal) if !seal.needs_read_back() => Ok(SealChoice::Given(seal)),
             _ => Err("give checksum, payload-hash, header or none".into()),
         },
     }

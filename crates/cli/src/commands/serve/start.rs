@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use cidbucket::s3::{S3Client, S3Config, Verdict};
 use cidbucket::{Blockstore, Location};
-use cidbucket_access::{Authorizer, TokenAuthorizer};
+use cidbucket_access::{Authorizer, KeyError, TokenAuthorizer};
 use cidbucket_service::{Enforced, ListenError, Server, Service, ServiceBuilder};
 use serde_json::json;
 
-use super::options::{Resolved, Tokens};
+use super::options::{Resolved, SealChoice, Tokens};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::interrupted;
 use crate::seal_cache;
@@ -108,9 +108,14 @@ fn not_listening(error: &ListenError) -> Failure {
 
 pub(super) fn authorizer(tokens: &Tokens) -> Result<Arc<dyn Authorizer>, Failure> {
     let path = &tokens.keys;
-    let mut authorizer = TokenAuthorizer::from_file(path, SystemTime::now()).map_err(|error| {
-        Failure::usage(format!("the token key cannot be used: {error}"))
-            .with_hint("`cidbucket token key -o FILE` makes one")
+    let opened = TokenAuthorizer::from_file(path, SystemTime::now());
+    let mut authorizer = opened.map_err(|error| {
+        let failure = Failure::usage(error.to_string())
+            .with_hint("`cidbucket token key -o FILE` makes a key");
+        match error {
+            KeyError::File { .. } => failure, // it names the file
+            _ => failure.about(path.display()),
+        }
     })?;
     if let Some(name) = &tokens.audience {
         authorizer = authorizer.with_audience(name);
@@ -124,23 +129,25 @@ pub(super) fn authorizer(tokens: &Tokens) -> Result<Arc<dyn Authorizer>, Failure
 /// What the bucket enforces: as found not long ago, or by trying.
 async fn enforced(
     config: &mut S3Config,
-    seal: Option<Option<cidbucket::presign::Seal>>,
+    seal: SealChoice,
     session: &mut Session<'_>,
 ) -> Outcome<Enforced> {
     let bar = session.bar("finding out what the bucket enforces", None);
     let found = seal_cache::enforced(config, session.env, &bar).await;
     let mut enforced = match (found, seal) {
         (Ok(enforced), _) => enforced,
-        (Err(stop), None) => return Err(stop),
-        (Err(_), Some(_)) => {
+        (Err(stop), SealChoice::Found) => return Err(stop),
+        (Err(_), _) => {
             session.note(
                 "warning: what the bucket enforces cannot be found out; only the seal is known",
             );
             Enforced::NOTHING
         }
     };
-    if let Some(seal) = seal {
-        enforced.seal = seal;
+    match seal {
+        SealChoice::Found => {}
+        SealChoice::Given(seal) => enforced.seal = Some(seal),
+        SealChoice::None => enforced.seal = None,
     }
     seal_cache::send_what_is_checked(config, session.env);
     if config.credentials.is_anonymous() {
