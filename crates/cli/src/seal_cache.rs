@@ -29,12 +29,12 @@ struct Entry {
     probed: u64,
     /// What else a service has to know; not there where an earlier version kept the seal.
     #[serde(flatten)]
-    conditional: Option<Conditional>,
+    conditional: Option<Probed>,
 }
 
 /// Which conditional requests hold.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Conditional {
+struct Probed {
     conditional_put: bool,
     conditional_replace: bool,
     conditional_copy: bool,
@@ -103,7 +103,7 @@ pub(crate) fn keep(env: &Env, config: &S3Config, enforced: Enforced) {
             let entry = Entry {
                 seal,
                 probed: now(),
-                conditional: Some(Conditional {
+                conditional: Some(Probed {
                     conditional_put: enforced.conditions.create,
                     conditional_replace: enforced.conditions.replace,
                     conditional_copy: enforced.conditional_copy,
