@@ -29,15 +29,18 @@ struct Entry {
     probed: u64,
     /// What else a service has to know; not there where an earlier version kept the seal.
     #[serde(flatten)]
-    conditional: Option<Probed>,
+    conditional: Option<Conditional>,
 }
 
 /// Which conditional requests hold.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Probed {
-    conditional_put: bool,
-    conditional_replace: bool,
-    conditional_copy: bool,
+struct Conditional {
+    #[serde(rename = "conditional_put")]
+    put: bool,
+    #[serde(rename = "conditional_replace")]
+    replace: bool,
+    #[serde(rename = "conditional_copy")]
+    copy: bool,
 }
 
 impl Entry {
@@ -70,10 +73,10 @@ pub(crate) async fn enforced(config: &S3Config, env: &Env, bar: &ProgressBar) ->
         return Ok(Enforced {
             seal: Some(entry.seal),
             conditions: Conditions {
-                create: conditional.conditional_put,
-                replace: conditional.conditional_replace,
+                create: conditional.put,
+                replace: conditional.replace,
             },
-            conditional_copy: conditional.conditional_copy,
+            conditional_copy: conditional.copy,
         });
     }
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -103,10 +106,10 @@ pub(crate) fn keep(env: &Env, config: &S3Config, enforced: Enforced) {
             let entry = Entry {
                 seal,
                 probed: now(),
-                conditional: Some(Probed {
-                    conditional_put: enforced.conditions.create,
-                    conditional_replace: enforced.conditions.replace,
-                    conditional_copy: enforced.conditional_copy,
+                conditional: Some(Conditional {
+                    put: enforced.conditions.create,
+                    replace: enforced.conditions.replace,
+                    copy: enforced.conditional_copy,
                 }),
             };
             known.insert(name, entry);

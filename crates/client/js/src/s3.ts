@@ -99,7 +99,7 @@ export class S3 {
     const headers = { ...grant.headers }
     // Set from the body by whatever sends it; browsers allow nothing else.
     delete headers['content-length']
-    events.count('s3', { requests: 1, up: call.body?.length ?? 0 })
+    events.count('s3', { requests: 1 })
     const answer = await transport({
       method: grant.method,
       url: grant.url,
@@ -111,7 +111,7 @@ export class S3 {
       signal: call.signal,
       onSent: call.onSent
     })
-    events.count('s3', { down: answer.body.length })
+    events.count('s3', { up: call.body?.length ?? 0, down: answer.body.length })
     return answer
   }
 }

@@ -213,7 +213,7 @@ export class Service {
     if (ask.accept !== undefined) {
       headers['accept'] = ask.accept
     }
-    events.count('service', { requests: 1, up: ask.body?.length ?? 0 })
+    events.count('service', { requests: 1 })
     const answer = await transport({
       method: ask.method,
       url: this.url + ask.path,
@@ -225,7 +225,7 @@ export class Service {
       signal: ask.signal,
       onSent: ask.onSent
     })
-    events.count('service', { down: answer.body.length })
+    events.count('service', { up: ask.body?.length ?? 0, down: answer.body.length })
     return answer
   }
 }
