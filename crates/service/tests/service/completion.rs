@@ -90,7 +90,9 @@ async fn staged_uploads_are_always_read() {
 #[tokio::test]
 async fn staged_uploads_of_a_tenant_become_the_tenants() {
     let fixture = verifying(Verify::Trust).await;
-    fixture.tokens.issue("t", |c| c.tenant = tenant("acme"));
+    fixture
+        .tokens
+        .issue("t", |c| c.tenant = Some(tenant("acme")));
     let block = blake3("the tenant's");
     let granted = fixture.writes("t", vec![write(&block)]).await;
     fixture.upload(&granted, std::slice::from_ref(&block)).await;
@@ -106,12 +108,12 @@ async fn a_lease_is_its_tokens_own() {
     fixture
         .tokens
         .issue("reader", |c| c.operations.write = false);
-    fixture
-        .tokens
-        .issue("a", |c| (c.token, c.tenant) = ("t".into(), tenant("acme")));
-    fixture
-        .tokens
-        .issue("b", |c| (c.token, c.tenant) = ("t".into(), tenant("other")));
+    fixture.tokens.issue("a", |c| {
+        (c.token, c.tenant) = ("t".into(), Some(tenant("acme")));
+    });
+    fixture.tokens.issue("b", |c| {
+        (c.token, c.tenant) = ("t".into(), Some(tenant("other")));
+    });
     let lease = fixture.writes("all", vec![write(&raw("x"))]).await.lease;
     let tenants = fixture.writes("a", vec![write(&raw("x"))]).await.lease;
     let no_such = "006b08296e-0r71sr3151p7cv7q9rc6jcpqms";

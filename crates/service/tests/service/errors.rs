@@ -61,7 +61,7 @@ async fn methods() {
 async fn tokens() {
     let fixture = Fixture::new().await;
     fixture.tokens.issue("nothing", |c| {
-        c.operations = cidbucket_access::Operations::default()
+        c.operations = cidbucket_access::Operations::default();
     });
     for (method, path) in [
         ("POST", "/v1/reads"),

@@ -295,8 +295,8 @@ pub(crate) fn write(block: &Block) -> Write {
     write
 }
 
-pub(crate) fn tenant(name: &str) -> Option<Tenant> {
-    Some(name.parse().unwrap())
+pub(crate) fn tenant(name: &str) -> Tenant {
+    name.parse().unwrap()
 }
 
 pub(crate) fn path_of(block: &Block) -> String {

@@ -17,7 +17,7 @@ async fn absent_others_and_not_covered_are_one_answer() {
     for cache in [0, 1 << 20] {
         let fixture = Fixture::with(settings(|_| {}), ENFORCED, cache).await;
         fixture.tokens.issue("a", |c| {
-            c.tenant = tenant("acme");
+            c.tenant = Some(tenant("acme"));
             c.codecs = Some(vec![0x55]);
         });
         let (others, shared, own) = (raw("another's"), raw("shared"), raw("own"));
@@ -80,7 +80,9 @@ async fn what_is_not_covered_is_not_written_or_deleted() {
 #[tokio::test]
 async fn a_tenant_deletes_and_writes_its_own_alone() {
     let fixture = Fixture::new().await;
-    fixture.tokens.issue("a", |c| c.tenant = tenant("acme"));
+    fixture
+        .tokens
+        .issue("a", |c| c.tenant = Some(tenant("acme")));
     let block = raw("everybody's");
     for store in [
         fixture.shared(),

@@ -31,7 +31,9 @@ async fn all(fixture: &Fixture, token: &str) -> (BTreeSet<String>, u64) {
 #[tokio::test]
 async fn each_sees_its_own_and_what_is_covered() {
     let fixture = Fixture::new().await;
-    fixture.tokens.issue("t", |c| c.tenant = tenant("acme"));
+    fixture
+        .tokens
+        .issue("t", |c| c.tenant = Some(tenant("acme")));
     fixture.tokens.issue("sha", |c| c.hashes = Some(vec![0x12]));
     fixture
         .tokens

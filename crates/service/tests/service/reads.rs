@@ -67,7 +67,9 @@ async fn large_batches_are_in_order() {
 #[tokio::test]
 async fn a_tenant_reads_its_own() {
     let fixture = Fixture::new().await;
-    fixture.tokens.issue("a", |c| c.tenant = tenant("acme"));
+    fixture
+        .tokens
+        .issue("a", |c| c.tenant = Some(tenant("acme")));
     let block = raw("theirs");
     fixture.tenant("acme").put(&block).await.unwrap();
     let batch = fixture.reads("a", &[&block]).await;

@@ -15,12 +15,12 @@ fn over_memory() -> (Service, Arc<MemoryBlockstore>) {
     let store = Arc::new(MemoryBlockstore::new());
     let tokens = Arc::<Tokens>::default();
     tokens.issue("all", |_| {});
-    tokens.issue("t", |c| c.tenant = tenant("acme"));
+    tokens.issue("t", |c| c.tenant = Some(tenant("acme")));
     tokens.issue("q", |c| {
         c.quota = Some(Quota {
             total: Some(1),
             window: None,
-        })
+        });
     });
     let service = ServiceBuilder::store(store.clone())
         .authorizer(tokens)
@@ -78,7 +78,9 @@ async fn what_needs_a_bucket_is_refused() {
 #[tokio::test]
 async fn public_reads_need_no_token_and_nothing_else_is_public() {
     let fixture = Fixture::with(settings(|s| s.public_reads = true), ENFORCED, 0).await;
-    fixture.tokens.issue("t", |c| c.tenant = tenant("acme"));
+    fixture
+        .tokens
+        .issue("t", |c| c.tenant = Some(tenant("acme")));
     let (block, theirs) = (raw("everybody's"), raw("theirs"));
     fixture.shared().put(&block).await.unwrap();
     fixture.tenant("acme").put(&theirs).await.unwrap();

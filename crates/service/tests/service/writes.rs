@@ -86,7 +86,9 @@ async fn in_dag_cbor_and_large() {
 #[tokio::test]
 async fn the_lease_keeps_all_blocks_of_the_request() {
     let fixture = Fixture::new().await;
-    fixture.tokens.issue("t", |c| c.tenant = tenant("acme"));
+    fixture
+        .tokens
+        .issue("t", |c| c.tenant = Some(tenant("acme")));
     let there = raw("there");
     fixture.tenant("acme").put(&there).await.unwrap();
     let blocks = [there, raw("new"), blake3("staged")];
@@ -223,7 +225,7 @@ async fn bytes_are_counted_once_and_refused_beyond_the_quota() {
         c.quota = Some(Quota {
             total: Some(100),
             window: None,
-        })
+        });
     });
     let block = |n: usize| raw(&"x".repeat(n));
     let granted = fixture.writes("q", vec![write(&block(60))]).await;
@@ -282,7 +284,7 @@ async fn where_bytes_cannot_be_counted_quotas_are_refused() {
         c.quota = Some(Quota {
             total: Some(100),
             window: None,
-        })
+        });
     });
     let refused = fixture.ask_for_writes("q", vec![write(&raw("x"))]).await;
     assert_eq!(refused.code(), Code::Denied);
