@@ -4,7 +4,7 @@ use std::fs;
 
 use cidbucket_blockstore::{Blockstore, conformance};
 use cidbucket_client::{Direct, DirectBlockstore, DirectConfig, Token};
-use cidbucket_tests::{Cidbucket, Curl, Relay, Service, Target, TokenKey};
+use cidbucket_tests::{Cidbucket, Curl, DevServer, Relay, Service, Target, TokenKey};
 
 const ALL: &str = "read,write,list,delete";
 const ABSENT: &str = "bafkreigq25o3hzc5x7qphxbfmtf6tvem63pmbpoufasaddd765a23l7d4u";
@@ -229,6 +229,25 @@ fn doctor_and_bench_know_services() {
         cidbucket.run(["ls"]).ok().text().is_empty(),
         "both clear up"
     );
+}
+
+/// What is printed first is all that is needed.
+#[test]
+fn the_development_server_is_a_service_too() {
+    let data = tempfile::tempdir().unwrap();
+    let server = DevServer::start(data.path(), &Cidbucket::new(), &[]);
+    let cidbucket = Cidbucket::new()
+        .env("CIDBUCKET_STORE", server.field("service"))
+        .env("CIDBUCKET_TOKEN", server.field("token"));
+    let (path, bytes) = large_file(data.path());
+    let put = cidbucket.run(["-v", "put", &path]).ok();
+    let (_, straight) = put.stderr.split_once("straight_to_s3_bytes=").unwrap();
+    let straight: usize = straight.split(' ').next().unwrap().parse().unwrap();
+    assert!((SIZE..SIZE + 5_000).contains(&straight), "{put:?}");
+    let cid = put.text().trim().to_owned();
+    assert!(cidbucket.run(["get", &cid]).ok().stdout == bytes);
+    assert_eq!(cidbucket.run(["ls"]).ok().lines(), [&*cid]);
+    cidbucket.run(["rm", &cid]).ok();
 }
 
 /// Clients are told of an S3 that they cannot reach, while the service can.

@@ -28,7 +28,8 @@
 //!
 //! - [`Blockstore`]: what every store does and promises; [`Error`]: what can go wrong.
 //! - [`open`] and [`Location`]: stores by URL.
-//! - [`s3`]: a bucket with every setting, its client, and the probe of what a server enforces.
+//! - [`s3`]: a bucket with every setting, its client, and the probe of what a server enforces;
+//!   [`s3::S3Blockstore::probed`] is the store that makes use of that.
 //! - [`direct`]: blocks by way of a service that signs, and whose URL is `https://HOST`.
 //! - [`presign`] and [`granter`]: signed URLs with which others read and write single blocks.
 //! - [`layout`]: which object key a block has; buckets of other IPFS software open as they are.

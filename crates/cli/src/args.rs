@@ -10,7 +10,7 @@ use crate::commands::{
 
 const EXAMPLES: &str = "\
 Examples:
-  cidbucket serve --dev                          an S3 store to try, in a folder
+  cidbucket serve --dev                          a service and its S3 store, to try
   export CIDBUCKET_STORE='s3://my-bucket?region=eu-central-1'
   cidbucket put photo.jpg                        prints the CID
   cidbucket get CID > photo.jpg

@@ -1,5 +1,5 @@
-//! Which seal a bucket was found to enforce, kept between runs so that `presign put` need not try
-//! it out each time.
+//! What a bucket was found to enforce, kept between runs so that `presign put` and `serve` need not
+//! try it out each time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cidbucket::presign::Seal;
 use cidbucket::s3::{Probe, S3Client, S3Config};
-use cidbucket_service::Enforced;
+use cidbucket_service::{Conditions, Enforced};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,20 @@ struct Entry {
     seal: Seal,
     /// Seconds since 1970.
     probed: u64,
+    /// What else a service has to know; not there where an earlier version kept the seal.
+    #[serde(flatten)]
+    conditional: Option<Conditional>,
+}
+
+/// Which conditional requests hold.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Conditional {
+    #[serde(rename = "conditional_put")]
+    put: bool,
+    #[serde(rename = "conditional_replace")]
+    replace: bool,
+    #[serde(rename = "conditional_copy")]
+    copy: bool,
 }
 
 impl Entry {
@@ -45,20 +59,32 @@ pub(crate) async fn seal(config: &S3Config, env: &Env, bar: &ProgressBar) -> Out
         return Ok(Some(seal));
     }
     bar.enable_steady_tick(Duration::from_millis(200));
-    let seal = Probe::run(&S3Client::new(config.clone())?).await?.seal;
+    let probe = Probe::run(&S3Client::new(config.clone())?).await?;
     bar.finish_and_clear();
-    keep(env, config, seal);
-    Ok(seal)
+    keep(env, config, Enforced::from(&probe));
+    Ok(probe.seal)
 }
 
-/// What a bucket enforces. The seal that is kept is used; all else is tried out.
+/// What a bucket enforces: what is kept, or what trying finds, as [`seal`].
 pub(crate) async fn enforced(config: &S3Config, env: &Env, bar: &ProgressBar) -> Outcome<Enforced> {
+    if let Some(entry) = entry(config, env)
+        && let Some(conditional) = entry.conditional
+    {
+        return Ok(Enforced {
+            seal: Some(entry.seal),
+            conditions: Conditions {
+                create: conditional.put,
+                replace: conditional.replace,
+            },
+            conditional_copy: conditional.copy,
+        });
+    }
     bar.enable_steady_tick(Duration::from_millis(200));
     let probe = Probe::run(&S3Client::new(config.clone())?).await;
     bar.finish_and_clear();
-    let probe = probe?;
-    keep(env, config, probe.seal);
-    Ok(Enforced::from(&probe))
+    let enforced = Enforced::from(&probe?);
+    keep(env, config, enforced);
+    Ok(enforced)
 }
 
 /// Has our own puts send the SHA-256 as `x-amz-checksum-sha256` too, where the bucket was found to
@@ -70,15 +96,23 @@ pub(crate) fn send_what_is_checked(config: &mut S3Config, env: &Env) {
 }
 
 /// Keeps what was found. Where it cannot be kept, the next run tries again.
-pub(crate) fn keep(env: &Env, config: &S3Config, seal: Option<Seal>) {
+pub(crate) fn keep(env: &Env, config: &S3Config, enforced: Enforced) {
     let Some(path) = path(env) else { return };
     let mut known = load(&path);
     known.retain(|_, entry| entry.is_fresh());
     let name = config.bucket.to_string();
-    match seal {
+    match enforced.seal {
         Some(seal) => {
-            let probed = now();
-            known.insert(name, Entry { seal, probed });
+            let entry = Entry {
+                seal,
+                probed: now(),
+                conditional: Some(Conditional {
+                    put: enforced.conditions.create,
+                    replace: enforced.conditions.replace,
+                    copy: enforced.conditional_copy,
+                }),
+            };
+            known.insert(name, entry);
         }
         None => drop(known.remove(&name)),
     }
@@ -89,8 +123,13 @@ pub(crate) fn keep(env: &Env, config: &S3Config, seal: Option<Seal>) {
 
 /// The seal that was found for a bucket not long ago.
 fn kept(config: &S3Config, env: &Env) -> Option<Seal> {
+    entry(config, env).map(|entry| entry.seal)
+}
+
+/// What was found for a bucket not long ago.
+fn entry(config: &S3Config, env: &Env) -> Option<Entry> {
     let entry = load(&path(env)?).remove(&config.bucket.to_string())?;
-    entry.is_fresh().then_some(entry.seal)
+    entry.is_fresh().then_some(entry)
 }
 
 /// What is kept; nothing where the file is missing or damaged.
@@ -141,13 +180,20 @@ mod tests {
         }
     }
 
+    fn sealed(seal: Option<Seal>) -> Enforced {
+        Enforced {
+            seal,
+            ..Enforced::NOTHING
+        }
+    }
+
     #[test]
     fn what_was_found_is_kept_by_bucket() {
         let folder = tempfile::tempdir().unwrap();
         let env = Env::from_iter([("XDG_CACHE_HOME", folder.path().to_str().unwrap())]);
         let path = path(&env).unwrap();
-        keep(&env, &config("one"), Some(Seal::Checksum));
-        keep(&env, &config("two"), Some(Seal::PayloadHash));
+        keep(&env, &config("one"), sealed(Some(Seal::Checksum)));
+        keep(&env, &config("two"), sealed(Some(Seal::PayloadHash)));
         let seals: Vec<_> = load(&path).values().map(|entry| entry.seal).collect();
         assert_eq!(seals, [Seal::Checksum, Seal::PayloadHash]);
         for (bucket, sends) in [("one", true), ("two", false), ("three", false)] {
@@ -155,7 +201,7 @@ mod tests {
             send_what_is_checked(&mut config, &env);
             assert_eq!(config.send_checksum, sends, "{bucket}");
         }
-        keep(&env, &config("one"), None);
+        keep(&env, &config("one"), Enforced::NOTHING);
         assert_eq!(load(&path).len(), 1);
         // What is old goes, and is not used.
         fs::write(
@@ -164,12 +210,38 @@ mod tests {
         )
         .unwrap();
         assert_eq!(load(&path).len(), 1);
-        keep(&env, &config("two"), Some(Seal::PayloadHash));
+        keep(&env, &config("two"), sealed(Some(Seal::PayloadHash)));
         assert_eq!(load(&path).values().next().unwrap().seal, Seal::PayloadHash);
         assert_eq!(load(&path).len(), 1);
         // A damaged file is as good as none.
         fs::write(&path, "{").unwrap();
-        keep(&env, &config("one"), Some(Seal::Header));
+        keep(&env, &config("one"), sealed(Some(Seal::Header)));
         assert_eq!(load(&path).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_service_has_to_know_is_kept_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = Env::from_iter([("XDG_CACHE_HOME", folder.path().to_str().unwrap())]);
+        let found = Enforced {
+            seal: Some(Seal::Header),
+            conditions: Conditions {
+                create: true,
+                replace: false,
+            },
+            conditional_copy: true,
+        };
+        keep(&env, &config("one"), found);
+        let bar = ProgressBar::hidden();
+        assert_eq!(enforced(&config("one"), &env, &bar).await.unwrap(), found);
+        // A file of an earlier version has the seal alone: enough for a grant.
+        let text = format!(
+            "{{\"{}\":{{\"seal\":\"checksum\",\"probed\":{}}}}}",
+            config("one").bucket,
+            now()
+        );
+        fs::write(path(&env).unwrap(), text).unwrap();
+        assert_eq!(kept(&config("one"), &env), Some(Seal::Checksum));
+        assert!(entry(&config("one"), &env).unwrap().conditional.is_none());
     }
 }

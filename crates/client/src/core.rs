@@ -78,14 +78,17 @@ impl Core {
         options.first_byte_timeout = config.timeouts.first_byte;
         options.stall_timeout = config.timeouts.stall;
         options.max_idle = options.max_idle.max(config.concurrency);
-        let http = HttpClient::new(options, Trust::new(config.ca_file.as_deref())?);
+        let trust = Trust::new(config.ca_file.as_deref())?;
+        // Each side has its own, which counts its bytes.
+        let to_service = HttpClient::new(options.clone(), trust.clone());
+        let to_s3 = HttpClient::new(options, trust);
         let connects = match config.direct {
             Direct::Auto => CONNECTS,
             Direct::Always | Direct::Never => u32::MAX,
         };
         Ok(Self {
-            service: Service::new(&config, http.clone()),
-            s3: GrantClient::new(http, config.retry, config.timeouts, connects),
+            service: Service::new(&config, to_service),
+            s3: GrantClient::new(to_s3, config.retry, config.timeouts, connects),
             grants: Mutex::new(Grants::new(GRANTS)),
             reads: Gather::new(),
             looks: Gather::new(),
@@ -98,7 +101,7 @@ impl Core {
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
-        self.service.counters.traffic(&self.s3.metrics())
+        self.service.traffic(&self.s3.metrics())
     }
 
     /// What the service is: asked once, and again from time to time.
@@ -211,9 +214,9 @@ impl Drop for Core {
         if service.requests > 0 {
             tracing::debug!(
                 through_service_requests = service.requests,
-                through_service_bytes = service.bytes_in + service.bytes_out,
+                through_service_bytes = service.wire_in + service.wire_out,
                 straight_to_s3_requests = s3.requests,
-                straight_to_s3_bytes = s3.bytes_in + s3.bytes_out,
+                straight_to_s3_bytes = s3.wire_in + s3.wire_out,
                 fallbacks,
                 "traffic"
             );

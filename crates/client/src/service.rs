@@ -9,7 +9,7 @@ use cidbucket_direct::{
 };
 use cidbucket_s3::retry::{Attempts, Budget, Verdict, random};
 use cidbucket_s3::transport::{HttpClient, Limits, TransportError};
-use cidbucket_s3::{Retry, Timeouts};
+use cidbucket_s3::{MetricsSnapshot, Retry, Timeouts};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use crate::DirectConfig;
 use crate::Token;
 use crate::config::ServiceUrl;
 use crate::failure::{Cause, Failure, Refusal};
-use crate::traffic::Counters;
+use crate::traffic::{Counters, Traffic};
 
 /// Largest answer of which the size does not depend on what was asked for, in bytes.
 const SMALL_ANSWER: usize = 64 << 10;
@@ -53,6 +53,11 @@ impl Service {
             budget: Budget::new(config.retry.budget),
             counters: Counters::default(),
         }
+    }
+
+    /// What went through here, and what beside it straight to S3.
+    pub(crate) fn traffic(&self, s3: &MetricsSnapshot) -> Traffic {
+        self.counters.traffic(self.http.bytes(), s3)
     }
 
     pub(crate) fn is_https(&self) -> bool {

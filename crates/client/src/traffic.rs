@@ -26,6 +26,10 @@ pub struct Side {
     pub bytes_in: u64,
     /// Bytes of the bodies of requests.
     pub bytes_out: u64,
+    /// Bytes that were read from sockets: heads, bodies and TLS.
+    pub wire_in: u64,
+    /// Bytes that were written to sockets.
+    pub wire_out: u64,
 }
 
 /// The counters of the service's side.
@@ -51,18 +55,23 @@ impl Counters {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn traffic(&self, s3: &MetricsSnapshot) -> Traffic {
+    /// The counts of both sides; `wire` is what was read from and written to the service's sockets.
+    pub(crate) fn traffic(&self, wire: (u64, u64), s3: &MetricsSnapshot) -> Traffic {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Traffic {
             service: Side {
                 requests: get(&self.requests),
                 bytes_in: get(&self.bytes_in),
                 bytes_out: get(&self.bytes_out),
+                wire_in: wire.0,
+                wire_out: wire.1,
             },
             s3: Side {
                 requests: s3.total(),
                 bytes_in: s3.bytes_in,
                 bytes_out: s3.bytes_out,
+                wire_in: s3.wire_in,
+                wire_out: s3.wire_out,
             },
             fallbacks: get(&self.fallbacks),
         }

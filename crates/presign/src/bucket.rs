@@ -162,14 +162,19 @@ impl Bucket {
     pub fn path(&self, key: &str) -> String {
         let mut path =
             String::with_capacity(self.base_path.len() + self.name.len() + key.len() + 2);
-        path.push_str(&self.base_path);
-        if self.style == Style::Path {
-            path.push('/');
-            path.push_str(&self.name);
-        }
-        path.push('/');
-        path.push_str(key);
+        self.write_path(key, &mut path);
         path
+    }
+
+    /// Appends [`Bucket::path`] to `out`. It allocates only where `out` has to grow.
+    pub fn write_path(&self, key: &str, out: &mut String) {
+        out.push_str(&self.base_path);
+        if self.style == Style::Path {
+            out.push('/');
+            out.push_str(&self.name);
+        }
+        out.push('/');
+        out.push_str(key);
     }
 
     /// The plain, unsigned URL of an object: enough to read it where the bucket is public.

@@ -11,11 +11,13 @@ use cidbucket_blockstore::{
     Block, Blockstore, BoxStream, Cid, Cursor, Error, Limits, Listing, Report, Result,
 };
 use cidbucket_layout::Keys;
+use cidbucket_presign::Seal;
 use futures::stream::{self, StreamExt};
 
 use crate::client::S3Client;
 use crate::config::S3Config;
 use crate::operation::{MAX_DELETE, PutObject};
+use crate::probe::ProbeCache;
 
 /// How many `DeleteObjects` run at once.
 const BULK_DELETES: usize = 4;
@@ -29,6 +31,8 @@ pub struct S3Blockstore {
     keys: Keys,
     limits: Limits,
     concurrency: usize,
+    /// Puts send `x-amz-checksum-sha256`.
+    checksum: bool,
     /// The server has no `DeleteObjects`.
     single_deletes: AtomicBool,
 }
@@ -55,9 +59,26 @@ impl S3Blockstore {
             keys,
             limits: config.limits,
             concurrency: config.concurrency.max(1),
+            checksum: config.send_checksum,
             single_deletes: AtomicBool::new(false),
             client,
         }
+    }
+
+    /// The store of `client`'s bucket and keys, as the probe of the bucket says: where it checks
+    /// `x-amz-checksum-sha256`, every put sends it. Some servers check nothing else, so this is the
+    /// store to write through for whoever does not know the server.
+    ///
+    /// The probe writes and deletes small objects beside the blocks, and is kept in `probes`. Where
+    /// it may not write, the store is that of [`Self::with_client`].
+    ///
+    /// # Errors
+    /// As [`ProbeCache::get`].
+    pub async fn probed(client: S3Client, probes: &ProbeCache) -> Result<Self> {
+        let probe = probes.get(&client).await?;
+        let mut store = Self::with_client(client);
+        store.checksum |= probe.seal == Some(Seal::Checksum);
+        Ok(store)
     }
 
     /// The client underneath.
@@ -172,14 +193,14 @@ impl Blockstore for S3Blockstore {
         let config = self.client.config();
         let mut put = PutObject::new(block.data().clone(), block.sha256());
         put.content_type = &config.content_type;
-        put.checksum = config.send_checksum;
+        put.checksum = self.checksum;
         put.if_absent = config.conditional_put;
         put.cache_control = config.cache_control.as_deref();
         put.storage_class = config.storage_class.as_deref();
         put.encryption = config.encryption.as_ref();
         // Written now, or there before: the block is there.
         self.client
-            .put_object(&self.keys.key(block.cid()), &put)
+            .put_and(&self.keys.key(block.cid()), &put, |_| ())
             .await
             .map(|_| ())
     }
@@ -230,6 +251,7 @@ impl fmt::Debug for S3Blockstore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Blockstore")
             .field("client", &self.client)
+            .field("checksum", &self.checksum)
             .finish_non_exhaustive()
     }
 }

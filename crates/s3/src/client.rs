@@ -1,6 +1,6 @@
 //! The client: signs a request, sends it, and tries again where that helps.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -204,6 +204,19 @@ impl S3Client {
         call: Call<'_>,
         accept: impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync,
     ) -> Result<T, Box<Failed>> {
+        self.call_as(call, Ok, |head, body| accept(head.map(|()| body)))
+            .await
+    }
+
+    /// As [`Self::call`], in two steps: what `head` keeps of an answer, and what `accept` makes of
+    /// that and the body. It saves the read buffers that headers hold on to while a body is read.
+    pub(crate) async fn call_as<H: Send, T: Send>(
+        &self,
+        call: Call<'_>,
+        head: impl Fn(Response<()>) -> Result<H, Cause> + Sync,
+        body: impl Fn(H, Bytes) -> Result<T, Cause> + Sync,
+    ) -> Result<T, Box<Failed>> {
+        let accept = Accept { head, body };
         let inner = &*self.inner;
         let started = Instant::now();
         let deadline = started + inner.config.timeouts.total;
@@ -290,13 +303,16 @@ impl S3Client {
     }
 
     /// One attempt. A read whose answer takes long is hedged: sent a second time.
-    async fn attempt<T: Send>(
+    async fn attempt<H: Send, T: Send>(
         &self,
         call: &Call<'_>,
         deadline: Instant,
         fresh: bool,
         used: &mut Used,
-        accept: &(impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync),
+        accept: &Accept<
+            impl Fn(Response<()>) -> Result<H, Cause> + Sync,
+            impl Fn(H, Bytes) -> Result<T, Cause> + Sync,
+        >,
     ) -> Result<T, Cause> {
         let inner = &*self.inner;
         let ready = self.prepare(call, deadline, used).await?;
@@ -344,13 +360,16 @@ impl S3Client {
     /// waited for.
     ///
     /// The second is boxed: it is rare, and should not make every call's future larger.
-    async fn race<T: Send>(
+    async fn race<H: Send, T: Send>(
         &self,
         first: Pin<&mut (impl Future<Output = Result<T, Cause>> + Send)>,
         call: &Call<'_>,
         deadline: Instant,
         used: &mut Used,
-        accept: &(impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync),
+        accept: &Accept<
+            impl Fn(Response<()>) -> Result<H, Cause> + Sync,
+            impl Fn(H, Bytes) -> Result<T, Cause> + Sync,
+        >,
     ) -> Result<T, Cause> {
         let second = Box::pin(async {
             let mut used = Used::at(self.now());
@@ -408,13 +427,16 @@ impl S3Client {
     }
 
     /// Sends a request, reads its answer, and makes of that what was asked for.
-    async fn send<T>(
+    async fn send<H: Send, T>(
         &self,
         call: &Call<'_>,
         ready: Ready,
         deadline: Instant,
         fresh: bool,
-        accept: &(impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync),
+        accept: &Accept<
+            impl Fn(Response<()>) -> Result<H, Cause> + Sync,
+            impl Fn(H, Bytes) -> Result<T, Cause> + Sync,
+        >,
     ) -> Result<T, Cause> {
         let inner = &*self.inner;
         let limits = Limits {
@@ -423,26 +445,34 @@ impl S3Client {
             fresh,
         };
         let mut counted = inner.metrics.request(call.operation, call.body.len());
+        let mut status = None;
         let result = inner
             .http
-            .exchange(&ready.place.origin, ready.request, limits)
+            .exchange_as(&ready.place.origin, ready.request, limits, |answer| {
+                status = Some(answer.status());
+                if is_success(answer.status()) {
+                    Ok(not_a_web_page(&answer).and_then(|()| (accept.head)(answer)))
+                } else {
+                    Err(answer)
+                }
+            })
             .await;
-        if let Ok(answer) = &result {
-            counted.answered(answer.status(), answer.body().len());
+        if let (Some(status), Ok((_, body))) = (status, &result) {
+            counted.answered(status, body.len());
         }
         tracing::trace!(
             operation = call.operation.name(),
             key = call.key,
-            status = result.as_ref().ok().map(|answer| answer.status().as_u16()),
+            status = status
+                .filter(|_| result.is_ok())
+                .map(|status| status.as_u16()),
             "request"
         );
         match result {
-            Ok(answer) if is_success(answer.status()) => {
-                not_a_web_page(&answer).and_then(|()| accept(answer))
-            }
-            Ok(answer) => Err(Cause::Refused(Box::new(Refusal::new(
+            Ok((Ok(head), body)) => (accept.body)(head?, body),
+            Ok((Err(answer), body)) => Err(Cause::Refused(Box::new(Refusal::new(
                 &call.method,
-                &answer,
+                &answer.map(|()| body),
             )))),
             Err(TransportError::TooLarge { .. }) if !call.may_be_larger => {
                 Err(unfit("more than was asked for"))
@@ -466,7 +496,6 @@ impl S3Client {
                     .into(),
             )
         };
-        let path = place.bucket.path(call.key);
         let mut request = http::Request::new(call.body.clone());
         *request.method_mut() = call.method.clone();
 
@@ -485,56 +514,72 @@ impl S3Client {
         }
         let own = &own[..count];
 
-        let headers = request.headers_mut();
-        headers.reserve(count + 4);
-        headers.insert(header::HOST, place.host_value());
-        headers.insert(header::USER_AGENT, USER_AGENT);
-        let value = |name: &str, value: &str| {
-            HeaderValue::from_str(value)
-                .map_err(|_| invalid(format!("the value of {name} is not valid in a header")))
-        };
-        for (name, text) in &own[1..] {
-            headers.insert(HeaderName::from_static(name), value(name, text)?);
+        // The path and the values of all headers are one text, which costs one allocation, and one
+        // more for the sharing.
+        let mut text = String::with_capacity(
+            USUAL_TEXT + call.key.len() + own.iter().map(|(_, value)| value.len()).sum::<usize>(),
+        );
+        place.bucket.write_path(call.key, &mut text);
+        let path = text.len();
+        let mut values = [const { ("", 0..0) }; MAX_HEADERS + 5];
+        let mut count = 0;
+        for (name, value) in &own[1..] {
+            values[count] = (*name, text.len()..text.len() + value.len());
+            text.push_str(value);
+            count += 1;
+        }
+        if !call.body.is_empty() {
+            // hyper would make a value of its own.
+            let start = text.len();
+            write!(text, "{}", call.body.len()).expect("a String takes all");
+            values[count] = ("content-length", start..text.len());
+            count += 1;
         }
         if let Some(signer) = signer {
+            let to_sign = ToSign {
+                method: call.method.as_str(),
+                path: "",
+                query: call.query,
+                headers: own,
+            };
             let signed = signer
-                .sign(
-                    &ToSign {
-                        method: call.method.as_str(),
-                        path: &path,
-                        query: call.query,
-                        headers: own,
-                    },
-                    call.payload,
-                    now,
-                )
+                .sign_behind(text, path, &to_sign, call.payload, now)
                 .map_err(|error| invalid(error.to_string()))?;
-            let (text, values) = signed.into_text();
-            let text = Bytes::from(text);
-            for (name, range) in values {
-                let mut value =
-                    HeaderValue::from_maybe_shared(text.slice(range)).map_err(|_| {
-                        invalid(format!("the value of {name} is not valid in a header"))
-                    })?;
-                value.set_sensitive(matches!(name, "authorization" | "x-amz-security-token"));
-                headers.insert(HeaderName::from_static(name), value);
+            let ranges;
+            (text, ranges) = signed.into_text();
+            for value in ranges {
+                values[count] = value;
+                count += 1;
             }
         }
+        let text = Bytes::from(text);
 
-        // The keys of blocks are their own encoding, and need no second string.
-        let mut target = if path
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
-        {
+        let headers = request.headers_mut();
+        headers.reserve(count + 2);
+        headers.insert(header::HOST, place.host_value());
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        for (name, range) in &values[..count] {
+            let mut value = HeaderValue::from_maybe_shared(text.slice(range.clone()))
+                .map_err(|_| invalid(format!("the value of {name} is not valid in a header")))?;
+            value.set_sensitive(matches!(*name, "authorization" | "x-amz-security-token"));
+            headers.insert(HeaderName::from_static(name), value);
+        }
+
+        let path = text.slice(..path);
+        // The keys of blocks are their own encoding.
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(b);
+        let target = if call.query.is_empty() && path.iter().all(plain) {
             path
         } else {
-            encode_path(&path)
+            let path = str::from_utf8(&path).expect("it was a text");
+            let mut target = encode_path(path);
+            if !call.query.is_empty() {
+                target.push('?');
+                target.push_str(&encode_query(call.query));
+            }
+            target.into()
         };
-        if !call.query.is_empty() {
-            target.push('?');
-            target.push_str(&encode_query(call.query));
-        }
-        *request.uri_mut() = Uri::from_maybe_shared(Bytes::from(target))
+        *request.uri_mut() = Uri::from_maybe_shared(target)
             .map_err(|_| invalid("the key makes no valid URL".into()))?;
         Ok(request)
     }
@@ -634,6 +679,14 @@ impl fmt::Debug for S3Client {
 
 /// Most headers of a request beside the signature's.
 const MAX_HEADERS: usize = 20;
+/// Bytes that a bucket's name and the signature's values take as a rule, without a session token.
+const USUAL_TEXT: usize = 512;
+
+/// What to make of an answer whose status is a success, first of its head, then of its body.
+struct Accept<A, B> {
+    head: A,
+    body: B,
+}
 
 /// A signed request, and where it goes.
 struct Ready {

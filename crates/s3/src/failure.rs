@@ -390,6 +390,9 @@ pub(crate) fn not_a_web_page<B>(answer: &Response<B>) -> Result<(), Cause> {
 
 /// Refuses an error in an answer that claims success.
 pub(crate) fn no_error_within(answer: &Response<bytes::Bytes>) -> Result<(), Cause> {
+    if answer.body().is_empty() {
+        return Ok(());
+    }
     match parse_error(answer.body()) {
         Some(body) => Err(Cause::Refused(Box::new(Refusal::within_success(body)))),
         None => Ok(()),

@@ -3,7 +3,7 @@
 //! There is no switch that turns verification off: a private authority is named by a file.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cidbucket_blockstore::{Error, Report, Result};
 use rustls::crypto::ring;
@@ -19,6 +19,8 @@ use rustls::{ClientConfig, RootCertStore};
 pub struct Trust {
     /// The authorities of the file. A store of them also proves that each can be used.
     file: Option<RootCertStore>,
+    /// All of them, once they were read. Clones share it.
+    all: Arc<OnceLock<Arc<RootCertStore>>>,
 }
 
 impl Trust {
@@ -31,21 +33,25 @@ impl Trust {
     pub fn new(ca_file: Option<&Path>) -> Result<Self> {
         Ok(Self {
             file: ca_file.map(read_file).transpose()?,
+            all: Arc::default(),
         })
     }
 
     /// TLS 1.2 and 1.3 with the ring provider. Reads the system's authorities, and so blocks.
     pub(crate) fn client_config(&self) -> ClientConfig {
-        let mut roots = self.file.clone().unwrap_or_else(RootCertStore::empty);
-        let native = rustls_native_certs::load_native_certs();
-        for error in &native.errors {
-            tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
-        }
-        roots.add_parsable_certificates(native.certs);
+        let roots = self.all.get_or_init(|| {
+            let mut roots = self.file.clone().unwrap_or_else(RootCertStore::empty);
+            let native = rustls_native_certs::load_native_certs();
+            for error in &native.errors {
+                tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
+            }
+            roots.add_parsable_certificates(native.certs);
+            roots.into()
+        });
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("ring has the suites of both versions")
-            .with_root_certificates(roots)
+            .with_root_certificates(Arc::clone(roots))
             .with_no_client_auth()
     }
 }

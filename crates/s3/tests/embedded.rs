@@ -11,8 +11,8 @@ use cidbucket_layout::{Keys, Prefix};
 use cidbucket_presign::{Bucket, Style};
 use cidbucket_s3::xml::CorsRule;
 use cidbucket_s3::{
-    CopyObject, CredentialsSource, GetObject, ListObjectVersions, ListObjectsV2, Operation, Put,
-    PutObject, S3Blockstore, S3Client, S3Config,
+    CopyObject, CredentialsSource, GetObject, ListObjectVersions, ListObjectsV2, Operation,
+    ProbeCache, Put, PutObject, S3Blockstore, S3Client, S3Config,
 };
 use cidbucket_sigv4::Credentials;
 use futures::StreamExt;
@@ -96,6 +96,21 @@ async fn a_put_is_one_put_and_a_get_one_get() {
     let metrics = store.client().metrics();
     assert_eq!(metrics.of(Operation::PutObject).success, 1);
     assert_eq!((metrics.bytes_out, metrics.bytes_in), (4, 4));
+}
+
+#[tokio::test]
+async fn a_probed_store_sends_the_checksum_where_it_is_checked() {
+    let server = server().await;
+    let (probes, block) = (ProbeCache::default(), Block::raw(&b"probed"[..]));
+    let client = S3Client::new(config(&server)).unwrap();
+    let probed = S3Blockstore::probed(client, &probes).await.unwrap();
+    for (store, expected) in [
+        (store(&server), "checksum: false"),
+        (probed, "checksum: true"),
+    ] {
+        assert!(format!("{store:?}").contains(expected), "{store:?}");
+        store.put(&block).await.unwrap();
+    }
 }
 
 #[tokio::test]

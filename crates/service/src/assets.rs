@@ -31,7 +31,9 @@ struct Form {
 }
 
 static BY_PATH: LazyLock<HashMap<String, File>> = LazyLock::new(|| {
-    let (gzip, plain): (Vec<_>, Vec<_>) = FILES.iter().partition(|(name, _)| name.ends_with(".gz"));
+    let (gzip, plain): (Vec<_>, Vec<_>) = FILES
+        .iter()
+        .partition(|(name, _)| name.strip_suffix(".gz").is_some());
     let gzip: HashMap<_, _> = gzip.into_iter().copied().collect();
     let files = plain.into_iter().map(|&(name, bytes)| {
         let path = match name {

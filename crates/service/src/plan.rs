@@ -1,6 +1,6 @@
 //! Which way each block of a request for writes goes. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use cidbucket_access::Capability;
 use cidbucket_blockstore::Hash;
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) ways: Vec<Way>,
     /// How long the grants live, in seconds.
     pub(crate) expires: u32,
+    /// Blocks that are in the request before, by index: they are granted, and count once.
+    repeated: HashSet<usize>,
 }
 
 impl Plan {
@@ -34,18 +36,23 @@ impl Plan {
     pub(crate) fn new(writes: Writes, rules: Rules<'_>) -> Result<Self, Problem> {
         check_count(writes.blocks.len(), rules.limits)?;
         let expires = expires(writes.expires, rules.limits.write_expires)?;
-        let mut seen = HashSet::with_capacity(writes.blocks.len());
+        let mut seen = HashMap::with_capacity(writes.blocks.len());
+        let mut repeated = HashSet::new();
         let mut ways = Vec::with_capacity(writes.blocks.len());
         for (index, block) in writes.blocks.iter().enumerate() {
             ways.push(way(block, rules, index)?);
-            if !seen.insert(block.cid.0.hash()) {
-                return Err(invalid("the same block is in the request twice").at(index));
+            if let Some(size) = seen.insert(block.cid.0.hash(), block.size) {
+                if size != block.size {
+                    return Err(invalid("the same block was named with another size").at(index));
+                }
+                repeated.insert(index);
             }
         }
         Ok(Self {
             blocks: writes.blocks,
             ways,
             expires,
+            repeated,
         })
     }
 
@@ -54,8 +61,11 @@ impl Plan {
         self.blocks
             .iter()
             .zip(&self.ways)
-            .filter(|(_, way)| matches!(way, Way::Direct | Way::Staged { .. }))
-            .fold(0, |sum, (block, _)| sum.saturating_add(block.size))
+            .enumerate()
+            .filter(|(index, (_, way))| {
+                matches!(way, Way::Direct | Way::Staged { .. }) && !self.repeated.contains(index)
+            })
+            .fold(0, |sum, (_, (block, _))| sum.saturating_add(block.size))
     }
 
     /// What the lease keeps: all of it.
@@ -355,7 +365,7 @@ mod tests {
                 Code::Invalid,
             ),
             (
-                Write::new(Cid::new_v1(0x70, *raw.multihash()), 3),
+                Write::new(Cid::new_v1(0x70, *raw.multihash()), 4),
                 &everything(),
                 Code::Invalid,
             ),
@@ -363,6 +373,9 @@ mod tests {
             let refused = plan(vec![fine, write], capability, true).unwrap_err();
             assert_eq!((refused.code, refused.index), (code, Some(1)), "{write:?}");
         }
+        let again = Write::new(Cid::new_v1(0x70, *raw.multihash()), 3);
+        let twice = plan(vec![fine, again, fine], &everything(), true).unwrap();
+        assert_eq!((twice.ways.len(), twice.charge()), (3, 3));
         let none = plan(Vec::new(), &everything(), true).unwrap_err();
         assert_eq!((none.code, none.index), (Code::Invalid, None));
         let many = (0..6).map(other).collect();

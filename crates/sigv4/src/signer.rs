@@ -101,16 +101,41 @@ impl Signer {
         payload: Payload,
         now: Timestamp,
     ) -> Result<SignedHeaders> {
-        self.sign_line(request, payload.line().as_str(), now)
+        self.sign_line(None, request, payload.line().as_str(), now)
+    }
+
+    /// As [`Self::sign`], with the values appended to `text`, which begins with the decoded path, of
+    /// `path` bytes. So a request's URL and values can be one string: see
+    /// [`SignedHeaders::into_text`]. The request's own path is not looked at.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    ///
+    /// # Panics
+    /// Where `text` has no such path.
+    pub fn sign_behind(
+        &self,
+        text: String,
+        path: usize,
+        request: &Request<'_>,
+        payload: Payload,
+        now: Timestamp,
+    ) -> Result<SignedHeaders> {
+        self.sign_line(Some((text, path)), request, payload.line().as_str(), now)
     }
 
     fn sign_line(
         &self,
+        begun: Option<(String, usize)>,
         request: &Request<'_>,
         payload: &str,
         now: Timestamp,
     ) -> Result<SignedHeaders> {
-        check_line(request.method, request.path)?;
+        let path = match &begun {
+            Some((text, path)) => &text[..*path],
+            None => request.path,
+        };
+        check_line(request.method, path)?;
         let moment = self.moment(now);
         let stamp = moment.stamp;
         let mut own = [("x-amz-date", stamp.as_str()); 3];
@@ -137,14 +162,15 @@ impl Signer {
         let mut canonical = Canonical::new();
         canonical.put(request.method);
         canonical.put_byte(b'\n');
-        Path::new(request.path).put(&mut canonical);
+        Path::new(path).put(&mut canonical);
         canonical.put_byte(b'\n');
         put_query(&mut canonical, request.query);
         canonical.put_byte(b'\n');
         put_headers_and_payload(&mut canonical, &headers, payload);
         let signature = moment.sign(&mut canonical);
 
-        let mut text = String::with_capacity(
+        let mut text = begun.map(|(text, _)| text).unwrap_or_default();
+        text.reserve(
             own.iter().map(|(_, value)| value.len()).sum::<usize>()
                 + headers.names_length()
                 + self.credentials.access_key_id().len()
@@ -222,7 +248,7 @@ impl SignedHeaders {
     }
 
     /// All values in one string, and where in it each is: for callers that share the string rather
-    /// than copy what is in it.
+    /// than copy what is in it. After [`Signer::sign_behind`] it begins with the text given there.
     pub fn into_text(self) -> (String, impl Iterator<Item = (&'static str, Range<usize>)>) {
         (self.text, self.values.into_iter().take(self.count))
     }
@@ -284,6 +310,7 @@ mod tests {
     fn documented_chunked_seed() {
         let signed = signer()
             .sign_line(
+                None,
                 &Request {
                     method: "PUT",
                     path: "/examplebucket/chunkObject.txt",
@@ -360,6 +387,25 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn behind_a_path_is_the_same() {
+        let request = |path| Request {
+            method: "GET",
+            path,
+            query: &[("a", "b")],
+            headers: &[("host", "h")],
+        };
+        let (payload, now) = (Payload::Empty, Timestamp::from_unix(7));
+        let alone = signer().sign(&request("/k e"), payload, now).unwrap();
+        let behind = signer()
+            .sign_behind("/k e, and more".into(), 4, &request(""), payload, now)
+            .unwrap();
+        assert!(alone.iter().eq(behind.iter()));
+        let (text, mut values) = behind.into_text();
+        assert!(text.starts_with("/k e, and more1970"));
+        assert!(values.all(|(_, range)| range.start >= 14));
     }
 
     #[test]

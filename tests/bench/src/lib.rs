@@ -5,3 +5,4 @@
 
 pub mod alloc;
 pub mod memory_server;
+pub mod relay;

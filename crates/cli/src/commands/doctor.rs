@@ -130,7 +130,7 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
 async fn bucket(config: &S3Config, env: &Env) -> Result<Report, Error> {
     let probe = Probe::run(&S3Client::new(config.clone())?).await?;
     // What was just found out is what `presign put` needs to know.
-    seal_cache::keep(env, config, probe.seal);
+    seal_cache::keep(env, config, (&probe).into());
     Ok(Report {
         location: Location::S3 {
             config: Box::new(config.clone()),

@@ -437,10 +437,3 @@ fn bench_cleans_up_when_it_is_interrupted() {
     assert_eq!(ended.code(), Some(130));
     assert_eq!(room.run(["ls"]).ok().out(), "");
 }
-
-#[test]
-fn the_service_itself_is_not_there_yet() {
-    let room = Room::new();
-    let serve = room.run(["serve"]).code(2);
-    assert!(serve.err().contains("serve --dev"), "{}", serve.err());
-}

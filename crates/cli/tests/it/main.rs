@@ -3,5 +3,6 @@
 mod blocks;
 mod dev_server;
 mod room;
+mod serve;
 mod tokens;
 mod usage;

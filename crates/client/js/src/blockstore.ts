@@ -8,7 +8,7 @@ import { Problem } from './problem.js'
 import { IDENTITY } from './verify.js'
 
 /** How many blocks of a batch are under way, read or written. */
-const AHEAD = 64
+const AHEAD = 128
 /** How many CIDs ahead of the reading grants are asked for. */
 const GRANTS_AHEAD = 1024
 

@@ -6,7 +6,7 @@ import { JSON_ENCODING, dagCborEncoding, type DagCbor } from './encoding.js'
 import { Events, type ClientEvents, type Traffic } from './events.js'
 import type { Info } from './info.js'
 import { RETRY, type Retry } from './retry.js'
-import { S3 } from './s3.js'
+import { S3, isPage } from './s3.js'
 import { Service, type Token } from './service.js'
 import { transport, type Transport } from './transport.js'
 import { Uploads } from './uploads.js'
@@ -19,7 +19,7 @@ export interface DirectOptions {
   token?: Token | undefined
   /** Whether blocks go straight to S3: `auto` unless set. */
   direct?: Direct | undefined
-  /** How many blocks are sent or read at once: 16 unless set. */
+  /** How many blocks are sent or read at once: unless set, 16, and in browsers 6. */
   concurrency?: number | undefined
   /** Hashes beside sha2-256 and sha2-512, as Helia takes them. */
   hashers?: readonly MultihashHasher[] | undefined
@@ -41,6 +41,9 @@ export interface DirectOptions {
 export interface CallOptions {
   signal?: AbortSignal | undefined
 }
+
+/** Browsers open no more connections to a host of HTTP/1.1; the others would wait without a sign. */
+const PAGE_CONCURRENCY = 6
 
 /**
  * A client of a service: blocks go to and from S3 itself, which the service only grants.
@@ -74,7 +77,7 @@ export class DirectClient {
     })
     this.#core = new Core(this.service, s3, new Verifier(options.hashers), events, {
       direct: options.direct ?? 'auto',
-      concurrency: Math.max(1, options.concurrency ?? 16),
+      concurrency: Math.max(1, options.concurrency ?? (isPage() ? PAGE_CONCURRENCY : 16)),
       smallBlock: options.smallBlock ?? 4096,
       batchBlocks: Math.max(1, options.batchBlocks ?? 1024)
     })

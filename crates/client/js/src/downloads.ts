@@ -60,7 +60,7 @@ export class Downloads {
           // It may lie at another key, which the service knows.
           return oneKey ? undefined : this.#proxied(cid, info, signal)
         case 'refused':
-          if (!renewed && info.public === undefined) {
+          if (!renewed && this.#public(info) === undefined) {
             this.#kept.forget(cid)
             renewed = true
             break
@@ -96,9 +96,10 @@ export class Downloads {
     }
     let grant: Grant
     let oneKey: boolean
-    if (info.public !== undefined) {
-      grant = { ...info.public.read(0, cid), method: 'HEAD' }
-      oneKey = info.public.oneKey
+    const open = this.#public(info)
+    if (open !== undefined) {
+      grant = { ...open.read(0, cid), method: 'HEAD' }
+      oneKey = open.oneKey
     } else {
       this.#looks ??= new Gather(room(info), async cids => this.#look(cids))
       const { result, index } = await unlessAborted(this.#looks.join(cid), signal)
@@ -128,14 +129,20 @@ export class Downloads {
       return
     }
     const info = await this.#core.info(signal)
-    if (info.directReads && info.public === undefined && this.#core.hasLeave) {
+    if (info.directReads && this.#public(info) === undefined && this.#core.hasLeave) {
       await this.#grant(cid, info, signal)
     }
   }
 
+  /** The plain URLs of the shared blocks, which are all that those without a token can read. */
+  #public (info: Info): Place['batch'] | undefined {
+    return this.#core.service.hasToken ? undefined : info.public
+  }
+
   async #grant (cid: CID, info: Info, signal: AbortSignal | undefined): Promise<{ grant: Grant, oneKey: boolean }> {
-    if (info.public !== undefined) {
-      return { grant: info.public.read(0, cid), oneKey: info.public.oneKey }
+    const open = this.#public(info)
+    if (open !== undefined) {
+      return { grant: open.read(0, cid), oneKey: open.oneKey }
     }
     let place = this.#kept.find(cid, performance.now())
     if (place === undefined) {

@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Problem } from './problem.js'
 
-/** One side of the traffic. Bytes are those of bodies: browsers tell no more. */
+/** One side of the traffic. Bytes are those of bodies, where there was an answer: browsers tell no more. */
 export interface Side {
   /** Requests, each attempt of them. */
   readonly requests: number

@@ -1,9 +1,9 @@
-import { TransportError, type Answer, type Call } from './transport.js'
+import { TransportError, firstSilence, type Answer, type Call } from './transport.js'
 import { owned } from './verify.js'
 
 /** Sends a request by `fetch`. */
 export async function sendByFetch (call: Call): Promise<Answer> {
-  const watch = new Watch(call.silence, call.signal)
+  const watch = new Watch(call)
   try {
     const response = await fetch(call.url, {
       method: call.method,
@@ -80,12 +80,13 @@ class Watch {
   readonly #abort = (): void => { this.#controller.abort(this.#given?.reason) }
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor (silence: number, given: AbortSignal | undefined) {
-    given?.throwIfAborted()
+  constructor (call: Call) {
+    const { signal, silence } = call
+    signal?.throwIfAborted()
     this.#silence = silence
-    this.#given = given
-    given?.addEventListener('abort', this.#abort)
-    this.heard()
+    this.#given = signal
+    signal?.addEventListener('abort', this.#abort)
+    this.#wait(firstSilence(call))
   }
 
   get signal (): AbortSignal {
@@ -93,10 +94,14 @@ class Watch {
   }
 
   heard (): void {
+    this.#wait(this.#silence)
+  }
+
+  #wait (milliseconds: number): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      this.#controller.abort(new TransportError('silence', `nothing was heard for ${this.#silence} ms`))
-    }, this.#silence)
+      this.#controller.abort(new TransportError('silence', `nothing was heard for ${milliseconds} ms`))
+    }, milliseconds)
   }
 
   end (): void {

@@ -99,7 +99,7 @@ export class S3 {
     const headers = { ...grant.headers }
     // Set from the body by whatever sends it; browsers allow nothing else.
     delete headers['content-length']
-    events.count('s3', { requests: 1, up: call.body?.length ?? 0 })
+    events.count('s3', { requests: 1 })
     const answer = await transport({
       method: grant.method,
       url: grant.url,
@@ -111,7 +111,7 @@ export class S3 {
       signal: call.signal,
       onSent: call.onSent
     })
-    events.count('s3', { down: answer.body.length })
+    events.count('s3', { up: call.body?.length ?? 0, down: answer.body.length })
     return answer
   }
 }
@@ -151,13 +151,14 @@ async function diagnosed (url: string, cause: TransportError): Promise<Problem> 
     return new Problem('offline', 'this device has no network', { cause })
   }
   const { origin } = new URL(url)
-  if (cause.kind === 'network' && isBrowser() && await isThere(origin)) {
+  if (cause.kind === 'network' && isPage() && await isThere(origin)) {
     return new Problem('s3-cors', `the bucket at ${origin} lacks CORS rules that let this page in`, { cause })
   }
   return new Problem('s3-unreachable', `S3 at ${origin} is not reached from here`, { cause })
 }
 
-function isBrowser (): boolean {
+/** Whether this runs in a browser: a page, or a worker of one. */
+export function isPage (): boolean {
   return typeof location !== 'undefined' && typeof navigator !== 'undefined'
 }
 

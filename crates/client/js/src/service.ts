@@ -77,6 +77,11 @@ export class Service {
     this.#options = others
   }
 
+  /** Whether there is a token, which may be a tenant's, with blocks of its own. */
+  get hasToken (): boolean {
+    return this.#token !== undefined && this.#token !== ''
+  }
+
   async info (signal?: AbortSignal): Promise<Info> {
     // By JSON, which every codec's caller has.
     const answer = await this.#ask({ method: 'GET', path: '/v1/info', limit: MAX_ANSWER, accept: JSON_ENCODING.mediaType, signal })
@@ -208,7 +213,7 @@ export class Service {
     if (ask.accept !== undefined) {
       headers['accept'] = ask.accept
     }
-    events.count('service', { requests: 1, up: ask.body?.length ?? 0 })
+    events.count('service', { requests: 1 })
     const answer = await transport({
       method: ask.method,
       url: this.url + ask.path,
@@ -220,7 +225,7 @@ export class Service {
       signal: ask.signal,
       onSent: ask.onSent
     })
-    events.count('service', { down: answer.body.length })
+    events.count('service', { up: ask.body?.length ?? 0, down: answer.body.length })
     return answer
   }
 }

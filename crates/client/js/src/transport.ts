@@ -9,7 +9,7 @@ export interface Call {
   readonly body?: Uint8Array | undefined
   /** The most bytes that the answer's body may have. */
   readonly limit: number
-  /** After how many milliseconds without any progress it is given up. */
+  /** After how many milliseconds without any progress it is given up; see {@link firstSilence}. */
   readonly silence: number
   readonly signal?: AbortSignal | undefined
   /** Hears how many bytes of the body have left, if that can be known. */
@@ -36,6 +36,14 @@ export class TransportError extends Error {
     super(message, cause === undefined ? undefined : { cause })
     this.kind = kind
   }
+}
+
+/**
+ * How many milliseconds of silence a request may begin with. While its body leaves, nothing is heard
+ * on some platforms, and others share the line: it gets as long as if it had 4 KiB a second.
+ */
+export function firstSilence ({ silence, body }: Call): number {
+  return silence + (body?.length ?? 0) / 4.096
 }
 
 /** By `XMLHttpRequest` where the progress of an upload is asked for and there is one; else by `fetch`. */

@@ -1,4 +1,4 @@
-import { TransportError, type Answer, type Call } from './transport.js'
+import { TransportError, firstSilence, type Answer, type Call } from './transport.js'
 import { owned } from './verify.js'
 
 /** Sends a request by `XMLHttpRequest`, which alone tells in browsers how far an upload is. */
@@ -18,10 +18,11 @@ export async function sendByXhr (call: Call): Promise<Answer> {
         xhr.abort()
       }
       let timer: ReturnType<typeof setTimeout> | undefined
-      const heard = (): void => {
+      const wait = (milliseconds: number): void => {
         clearTimeout(timer)
-        timer = setTimeout(fail('silence', `nothing was heard for ${call.silence} ms`), call.silence)
+        timer = setTimeout(fail('silence', `nothing was heard for ${milliseconds} ms`), milliseconds)
       }
+      const heard = (): void => { wait(call.silence) }
       xhr.upload.onprogress = event => {
         heard()
         call.onSent?.(event.loaded)
@@ -52,7 +53,7 @@ export async function sendByXhr (call: Call): Promise<Answer> {
       for (const [name, value] of Object.entries(call.headers)) {
         xhr.setRequestHeader(name, value)
       }
-      heard()
+      wait(firstSilence(call))
       xhr.send(call.body === undefined ? null : owned(call.body))
     })
   } finally {

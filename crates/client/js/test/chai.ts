@@ -1,5 +1,5 @@
 // What the published suite imports from `aegir/chai`: chai with promises, and `to.be.true()`.
-import * as chai from 'chai'
+import chai from 'chai'
 import asPromised from 'chai-as-promised'
 import parentheses from 'chai-parentheses'
 

@@ -184,6 +184,8 @@ describe('reading', () => {
     expect(await client.get(cid)).to.deep.equal(bytes)
     expect(await client.has(cid)).to.equal(true)
     expect(world.seen.map(({ side, what }) => `${side} ${what}`)).to.deep.equal(['service GET /v1/info', 's3 GET', 's3 HEAD'])
+    await world.client().get(cid)
+    expect(world.count('service POST /v1/reads'), 'a token may be a tenant\'s').to.equal(1)
   })
 
   it('does not take a missing bucket for an absent block', async () => {

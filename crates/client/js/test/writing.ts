@@ -203,6 +203,7 @@ describe('writing', () => {
       await Promise.all(all.map(async ({ cid, bytes }) => client.put(cid, bytes)))
       expect(all.every(({ cid }) => world.has(cid))).to.equal(true)
       expect(told.map(({ problem }) => problem.code)).to.deep.equal([code])
+      expect(client.traffic.s3.up > 0, 'what was not answered may never have left').to.equal(code === 's3-refused')
       const before = world.seen.length
       const { cid, bytes } = await block('one more')
       await client.put(cid, bytes)

@@ -57,8 +57,10 @@ async fn a_batch_is_one_lease_and_one_request_for_reads() {
     assert_eq!(traffic.s3.bytes_out, 3_000_000);
     assert!(traffic.s3.bytes_in >= 3_000_000);
     assert_eq!(traffic.service.requests, 4);
-    let through = traffic.service.bytes_in + traffic.service.bytes_out;
+    let through = traffic.service.wire_in + traffic.service.wire_out;
     assert!(through < 60_000, "{through} bytes for 600 grants");
+    assert!(through > traffic.service.bytes_in + traffic.service.bytes_out);
+    assert!(traffic.s3.wire_out > traffic.s3.bytes_out);
     assert_eq!(traffic.fallbacks, 0);
 }
 

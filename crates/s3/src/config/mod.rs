@@ -63,7 +63,7 @@ pub struct S3Config {
     /// not know it ignore it (Garage) or refuse every put (Swift), hence off by default.
     pub conditional_put: bool,
     /// Send a block's SHA-256 as `x-amz-checksum-sha256` too. Some servers check only that, some
-    /// know no such header, hence off by default; the probe finds out.
+    /// know no such header, hence off by default; [`S3Blockstore::probed`](crate::S3Blockstore::probed) finds out.
     pub send_checksum: bool,
     /// `x-amz-storage-class` of every put, such as `STANDARD_IA`.
     pub storage_class: Option<String>,

@@ -86,18 +86,32 @@ impl S3Client {
             ..Call::new(Operation::GetObject, key)
         };
         let found = self
-            .call(call, |answer| {
-                let size = match &options.range {
-                    None => whole(&answer),
-                    Some(range) => part(&answer, range),
-                }?;
-                Ok(GotObject {
-                    size,
-                    etag: text(answer.headers(), "etag").map(str::to_owned),
-                    modified: text(answer.headers(), "last-modified").and_then(date::from_http),
-                    data: answer.into_body(),
-                })
-            })
+            .call_as(
+                call,
+                |head| {
+                    let given = match &options.range {
+                        None => whole(&head).map(|()| None),
+                        Some(range) => part(&head, range).map(Some),
+                    }?;
+                    let etag = text(head.headers(), "etag").map(str::to_owned);
+                    let modified = text(head.headers(), "last-modified").and_then(date::from_http);
+                    Ok((given, etag, modified))
+                },
+                |(given, etag, modified), data| {
+                    let length = data.len() as u64;
+                    let size = match given {
+                        None => length,
+                        Some((part, size)) if part.end - part.start == length => size,
+                        Some(_) => return Err(unfit("another range than was asked for")),
+                    };
+                    Ok(GotObject {
+                        data,
+                        size,
+                        etag,
+                        modified,
+                    })
+                },
+            )
             .await;
         self.present(found).await
     }
@@ -116,10 +130,7 @@ impl S3Client {
             ..Call::new(Operation::GetObject, key)
         };
         let found = self
-            .call(call, |answer| {
-                whole(&answer)?;
-                Ok(answer.into_body())
-            })
+            .call_as(call, |head| whole(&head), |(), data| Ok(data))
             .await;
         self.present(found).await
     }
@@ -142,29 +153,24 @@ impl S3Client {
     }
 }
 
-/// The size of an object that was asked for whole.
-pub(crate) fn whole(answer: &Response<Bytes>) -> Result<u64, Cause> {
-    if answer.status() != StatusCode::OK || answer.headers().contains_key("content-range") {
+/// Checks that an answer is the whole object.
+pub(crate) fn whole<B>(head: &Response<B>) -> Result<(), Cause> {
+    if head.status() != StatusCode::OK || head.headers().contains_key("content-range") {
         return Err(unfit("a part of the object, which was asked for whole"));
     }
-    Ok(answer.body().len() as u64)
+    Ok(())
 }
 
-/// The size of an object of which `range` was asked for.
-fn part(answer: &Response<Bytes>, range: &Range<u64>) -> Result<u64, Cause> {
+/// The part that an answer says it is, where that is the one asked for, and the object's size.
+fn part(head: &Response<()>, asked: &Range<u64>) -> Result<(Range<u64>, u64), Cause> {
     // Some servers answer 200 and give the right part.
-    let Some(given) = text(answer.headers(), "content-range").and_then(parse_content_range) else {
-        return Err(unfit("not the range that was asked for"));
-    };
-    let (part, size) = given;
-    let right = part.start == range.start
-        && part.end == range.end.min(size)
-        && part.end - part.start == answer.body().len() as u64;
-    if right {
-        Ok(size)
-    } else {
-        Err(unfit("another range than was asked for"))
+    let (part, size) = text(head.headers(), "content-range")
+        .and_then(parse_content_range)
+        .ok_or_else(|| unfit("not the range that was asked for"))?;
+    if part.start != asked.start || part.end != asked.end.min(size) {
+        return Err(unfit("another range than was asked for"));
     }
+    Ok((part, size))
 }
 
 /// Reads `bytes FIRST-LAST/SIZE` (RFC 9110 §14.4) as a half-open range and the size.

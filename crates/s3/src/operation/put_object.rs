@@ -72,41 +72,56 @@ impl S3Client {
     /// `Conflict` where [`PutObject::if_match`] does not hold, `Corrupt` where S3 received other
     /// bytes than were signed.
     pub async fn put_object(&self, key: &str, put: &PutObject<'_>) -> Result<Put> {
-        let checksum;
-        let mut headers = Vec::with_capacity(9);
-        headers.push(("content-type", put.content_type));
-        if put.checksum {
-            checksum = BASE64.encode(&put.sha256);
-            headers.push(("x-amz-checksum-sha256", &checksum));
-        }
-        if put.if_absent {
-            headers.push(("if-none-match", "*"));
-        }
-        let optional = [
+        self.put_and(key, put, |etag| Put::Written {
+            etag: etag.to_owned(),
+        })
+        .await
+        .map(|written| written.unwrap_or(Put::Exists))
+    }
+
+    /// As [`Self::put_object`], for whoever wants no more than a part of the answer, or nothing.
+    /// `None` where there was such a key already.
+    pub(crate) async fn put_and<T: Send>(
+        &self,
+        key: &str,
+        put: &PutObject<'_>,
+        written: impl Fn(&str) -> T + Sync,
+    ) -> Result<Option<T>> {
+        let mut checksum = [0; 44];
+        let checksum = put
+            .checksum
+            .then(|| BASE64.encode_mut_str(&put.sha256, &mut checksum));
+        let (encryption, key_id, bucket_key) = match put.encryption {
+            None => (None, None, false),
+            Some(Encryption::Aes256) => (Some("AES256"), None, false),
+            Some(Encryption::Kms { key_id, bucket_key }) => {
+                (Some("aws:kms"), key_id.as_deref(), *bucket_key)
+            }
+        };
+        let possible = [
+            ("content-type", Some(put.content_type)),
+            ("x-amz-checksum-sha256", checksum),
+            ("if-none-match", put.if_absent.then_some("*")),
             ("if-match", put.if_match),
             ("cache-control", put.cache_control),
             ("x-amz-storage-class", put.storage_class),
+            ("x-amz-server-side-encryption", encryption),
+            ("x-amz-server-side-encryption-aws-kms-key-id", key_id),
+            (
+                "x-amz-server-side-encryption-bucket-key-enabled",
+                bucket_key.then_some("true"),
+            ),
         ];
-        headers.extend(
-            optional
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        match put.encryption {
-            None => {}
-            Some(Encryption::Aes256) => headers.push(("x-amz-server-side-encryption", "AES256")),
-            Some(Encryption::Kms { key_id, bucket_key }) => {
-                headers.push(("x-amz-server-side-encryption", "aws:kms"));
-                if let Some(id) = key_id {
-                    headers.push(("x-amz-server-side-encryption-aws-kms-key-id", id));
-                }
-                if *bucket_key {
-                    headers.push(("x-amz-server-side-encryption-bucket-key-enabled", "true"));
-                }
+        let mut headers = [("", ""); 9];
+        let mut count = 0;
+        for (name, value) in possible {
+            if let Some(value) = value {
+                headers[count] = (name, value);
+                count += 1;
             }
         }
         let call = Call {
-            headers: &headers,
+            headers: &headers[..count],
             body: put.data.clone(),
             payload: Payload::Sha256(put.sha256),
             max_body: MAX_XML,
@@ -114,22 +129,20 @@ impl S3Client {
             idempotent: put.if_match.is_none(),
             ..Call::new(Operation::PutObject, key)
         };
-        let written = self
+        let result = self
             .call(call, |answer| {
                 crate::failure::no_error_within(&answer)?;
                 // Whatever answers without one has stored nothing.
                 let etag = text(answer.headers(), "etag")
                     .ok_or_else(|| unfit("a put acknowledged without an ETag"))?;
-                Ok(Put::Written {
-                    etag: etag.to_owned(),
-                })
+                Ok(written(etag))
             })
             .await;
-        match written {
-            Ok(written) => Ok(written),
+        match result {
+            Ok(written) => Ok(Some(written)),
             // Either it was there before, or an earlier try of ours whose answer was lost put it
             // there: both are what the caller wants.
-            Err(failed) if put.if_absent && failed.status() == 412 => Ok(Put::Exists),
+            Err(failed) if put.if_absent && failed.status() == 412 => Ok(None),
             Err(failed) => Err(failed.into_error()),
         }
     }

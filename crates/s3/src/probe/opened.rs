@@ -7,6 +7,7 @@ use cidbucket_blockstore::{Block, Error, Report, Result};
 use cidbucket_presign::{Method as GrantMethod, browser_headers};
 use tokio::time::{Instant, sleep};
 
+use super::FOLDER;
 use super::bucket::{self, STRANGER};
 use super::check::{Check, Verdict};
 use super::raw::{Answer, Ask, Raw, random_bytes, random_name};
@@ -76,7 +77,8 @@ async fn raw(client: &S3Client) -> Result<Raw> {
         return Err(Error::Denied(report.into()));
     };
     let control = client.config().keys.control_prefix();
-    let folder = format!("{control}doctor-{}/", random_name());
+    // Among the probes', which sweep what one of them that was killed left behind.
+    let folder = format!("{control}{FOLDER}{}/", random_name());
     Ok(Raw::new(client.clone(), signer, folder))
 }
 

@@ -120,7 +120,11 @@ impl HttpClient {
         }
     }
 
-    /// Bytes that went through all its sockets: heads, bodies and TLS.
+    /// Bytes that went through all its sockets, heads, bodies and TLS: read and written.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.wire().read(), self.wire().written())
+    }
+
     pub(crate) fn wire(&self) -> &Wire {
         &self.inner.tcp.wire
     }
@@ -195,6 +199,21 @@ impl HttpClient {
         request: Request<Bytes>,
         limits: Limits,
     ) -> Result<Response<Bytes>, TransportError> {
+        let (head, body) = self
+            .exchange_as(origin, request, limits, |head| head)
+            .await?;
+        Ok(head.map(|()| body))
+    }
+
+    /// As [`Self::exchange`]; `keep` takes what is needed of the answer's head before the body is
+    /// read. The headers are parts of hyper's read buffer: while they live, it takes new ones.
+    pub(crate) async fn exchange_as<H>(
+        &self,
+        origin: &Origin,
+        request: Request<Bytes>,
+        limits: Limits,
+        keep: impl FnOnce(Response<()>) -> H,
+    ) -> Result<(H, Bytes), TransportError> {
         let options = &self.inner.options;
         let uploading = !request.body().is_empty();
         let mut request = request.map(Full::new);
@@ -231,6 +250,7 @@ impl HttpClient {
         } else {
             (MAX_ERROR_BODY, Oversize::Cut)
         };
+        let head = keep(Response::from_parts(parts, ()));
         let read = body::read(
             &mut connection,
             body,
@@ -247,7 +267,7 @@ impl HttpClient {
             connection.idle_since = Instant::now();
             origin.put_back(connection, options.max_idle, options.idle_timeout);
         }
-        Ok(Response::from_parts(parts, read.bytes))
+        Ok((head, read.bytes))
     }
 
     async fn pooled(&self, origin: &Origin, fresh: bool) -> Option<Box<Connection>> {

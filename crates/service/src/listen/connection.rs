@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -78,6 +79,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: watch::R
     }
     let metrics = &shared.service.inner.metrics;
     metrics.connections.inc();
+    let _counted = Counted(&metrics.connections);
     let activity = Arc::new(Activity::new(Instant::now()));
     let socket = Socket::new(
         stream,
@@ -93,7 +95,15 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: watch::R
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
     }
-    metrics.connections.dec();
+}
+
+/// A connection is there until this is dropped.
+struct Counted<'a>(&'a Gauge);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 async fn speak<S>(

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use cidbucket::s3::{S3Client, S3Config, Verdict};
 use cidbucket::{Blockstore, Location};
-use cidbucket_access::{Authorizer, TokenAuthorizer};
+use cidbucket_access::{Authorizer, KeyError, TokenAuthorizer};
 use cidbucket_service::{Enforced, ListenError, Server, Service, ServiceBuilder};
 use serde_json::json;
 
@@ -108,9 +108,14 @@ fn not_listening(error: &ListenError) -> Failure {
 
 pub(super) fn authorizer(tokens: &Tokens) -> Result<Arc<dyn Authorizer>, Failure> {
     let path = &tokens.keys;
-    let mut authorizer = TokenAuthorizer::from_file(path, SystemTime::now()).map_err(|error| {
-        Failure::usage(format!("the token key cannot be used: {error}"))
-            .with_hint("`cidbucket token key -o FILE` makes one")
+    let opened = TokenAuthorizer::from_file(path, SystemTime::now());
+    let mut authorizer = opened.map_err(|error| {
+        let failure = Failure::usage(error.to_string())
+            .with_hint("`cidbucket token key -o FILE` makes a key");
+        match error {
+            KeyError::File { .. } => failure, // it names the file
+            _ => failure.about(path.display()),
+        }
     })?;
     if let Some(name) = &tokens.audience {
         authorizer = authorizer.with_audience(name);

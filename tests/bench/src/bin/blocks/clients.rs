@@ -13,6 +13,8 @@ use bytes::Bytes;
 
 /// The name every ratio is against.
 pub const BARE_HYPER: &str = "bare hyper, unsigned";
+/// The name every second ratio is against.
+pub const PRESIGNED: &str = "bare hyper, our headers, presigned";
 
 /// What to talk to, and the block.
 #[derive(Debug, Clone)]
@@ -38,6 +40,7 @@ pub async fn all(target: &Target, server_in_memory: bool) -> Vec<Arc<dyn Client>
     if server_in_memory {
         clients.push(Arc::new(raw_sockets::RawSockets::new(target)));
         clients.push(Arc::new(hyper_client::BareHyper::new(target)));
+        clients.push(Arc::new(hyper_client::BareHyper::signed(target)));
     }
     clients.push(Arc::new(ours::OurClient::new(target).await));
     clients.push(Arc::new(ours::OurStore::new(target).await));
