@@ -46,7 +46,8 @@ describe('sending and receiving', () => {
             await page.setInputFiles('#folder', folder)
             await stored(page, 'folder')
             const through = (await service.count(BYTES)) - before
-            assert(through < 30_000, `${through} bytes went through the service for 3 MiB`)
+            // Of which 27 KB are the hashing worker itself.
+            assert(through < 60_000, `${through} bytes went through the service for 3 MiB`)
             assert.equal(await page.locator('.cid code').first().textContent(), FOLDER_CID)
             await picture(page, 'sent')
 
@@ -80,7 +81,7 @@ describe('sending and receiving', () => {
         await withPage(origins, async page => {
             await withPrivateDisk(page)
             await page.goto(link)
-            await page.getByText('Ready').waitFor()
+            await page.getByText('Ready', { exact: true }).waitFor()
             assert(!page.url().includes('token'), 'the token leaves the address at once')
             assert.equal(await page.locator('.files li').count(), 5)
             await page.getByRole('button', { name: 'Save all' }).click()
@@ -91,7 +92,7 @@ describe('sending and receiving', () => {
 
             // The tab keeps the token, so the page may be loaded again.
             await page.reload()
-            await page.getByText('Ready').waitFor()
+            await page.getByText('Ready', { exact: true }).waitFor()
         })
     })
 
@@ -99,7 +100,7 @@ describe('sending and receiving', () => {
         await withPage(origins, async page => {
             await withoutPickers(page)
             await page.goto(link)
-            await page.getByText('Ready').waitFor()
+            await page.getByText('Ready', { exact: true }).waitFor()
             const archive = await downloaded(page, () => page.getByRole('button', { name: 'Save all' }).click())
             assert.equal(archive.name, 'folder.zip')
             const out = join(work, 'unpacked')
@@ -127,7 +128,7 @@ describe('sending and receiving', () => {
             const cid = await page.locator('.cid code').textContent()
             await page.getByLabel('Got a CID?').fill(cid)
             await page.getByRole('button', { name: 'Open' }).click()
-            await page.getByText('Ready').waitFor()
+            await page.getByText('Ready', { exact: true }).waitFor()
             await page.getByRole('button', { name: 'Save', exact: true }).click()
             await page.getByText('Saved, every block checked').waitFor()
             assert.deepEqual(Object.values(await privateDisk(page)), [digest(large)])
@@ -147,7 +148,7 @@ describe('sending and receiving', () => {
             await page.setInputFiles('#folder', join(work, 'evil'))
             await stored(page, 'evil')
             await page.goto(await page.locator('.link').inputValue())
-            await page.getByText('Ready').waitFor()
+            await page.getByText('Ready', { exact: true }).waitFor()
             await page.getByRole('button', { name: 'Look at page.html' }).click()
             assert.equal(await page.locator('.preview pre').first().textContent(), evil)
             await page.getByRole('button', { name: 'Look at picture.svg' }).click()
@@ -307,7 +308,7 @@ describe('for everybody', () => {
                     await fits(page, 'sent')
                     await picture(page, `phone-${colorScheme}`)
                     await page.goto(await page.locator('.link').inputValue())
-                    await page.getByText('Ready').waitFor()
+                    await page.getByText('Ready', { exact: true }).waitFor()
                     await page.getByRole('button', { name: 'Look at hello.txt' }).click()
                     await page.locator('.preview pre').waitFor()
                     await fits(page, 'received')

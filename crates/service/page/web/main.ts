@@ -8,7 +8,7 @@ import type { Picking } from './files/dropped.ts'
 import { connect } from './connect.ts'
 import { bytesOf, type Bytes } from './traffic.ts'
 import { forgetTokens, keepToken, keptToken } from './token.ts'
-import { Upload } from './transfer/upload.ts'
+import { readyWorker, Upload } from './transfer/upload.ts'
 import { explain, obstacle, type Trouble } from './trouble.ts'
 import { eachFrame, h, say, text } from './view/dom.ts'
 import { MeterView } from './view/meter.ts'
@@ -81,6 +81,7 @@ function route() {
         void receiving.open()
     } else {
         main.replaceChildren(notices, send.element)
+        readyWorker()
         document.title = 'cidbucket'
         if (address.broken) notices.append(notice({ kind: 'broken-link', title: 'This link is broken', text: 'What it names is no CID. Perhaps it was cut short on its way.' }))
     }

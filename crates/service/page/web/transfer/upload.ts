@@ -76,7 +76,7 @@ export class Upload {
         this.began = performance.now()
         this.stop = new AbortController()
         const { signal } = this.stop
-        const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module', name: 'hashing' })
+        const worker = takeWorker()
         const stream = new BlockStream(worker, this)
         try {
             await this.service.put(stream.blocks(signal), this.events(worker), signal)
@@ -134,6 +134,22 @@ export class Upload {
             }
         }
     }
+}
+
+let spare: Worker | undefined
+
+/** Loads the worker before it is needed, so that an upload can begin while the network is away. */
+export function readyWorker(): void {
+    spare ??= new Worker(new URL('worker.js', document.baseURI), { type: 'module', name: 'hashing' })
+}
+
+/** A worker for one upload, and another made ready. */
+function takeWorker(): Worker {
+    readyWorker()
+    const worker = spare as Worker
+    spare = undefined
+    readyWorker()
+    return worker
 }
 
 /** The worker's messages as a stream of blocks. */

@@ -48,10 +48,10 @@ export class MeterView {
         const still = matchMedia('(prefers-reduced-motion: reduce)').matches
         this.shown = still || Math.abs(ratio - this.shown) < Math.max(0.05, ratio * 0.003) ? ratio : this.shown + (ratio - this.shown) * 0.18
         text(this.times, `${factor(this.shown)}×`)
-        this.times.className = ratio < 2 ? 'low' : ''
+        this.times.className = ratio < 1 ? 'low' : ''
         text(
             this.words,
-            ratio < 2
+            ratio < 1
                 ? 'Most of it passes through this server.'
                 : `The bar is to scale: this server’s part of it is ${percent(service / all)}.`
         )
