@@ -47,7 +47,7 @@ export class MeterView {
         // Runs after the number, so that it counts up rather than jumps.
         const still = matchMedia('(prefers-reduced-motion: reduce)').matches
         this.shown = still || Math.abs(ratio - this.shown) < Math.max(0.05, ratio * 0.003) ? ratio : this.shown + (ratio - this.shown) * 0.18
-        text(this.times, `${factor(this.shown)}×`)
+        text(this.times, ratio < 0.1 ? 'none' : `${factor(this.shown)}×`)
         this.times.className = ratio < 1 ? 'low' : ''
         text(
             this.words,
