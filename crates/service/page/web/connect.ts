@@ -1,6 +1,7 @@
 // The service by `@cidbucket/client`.
 
 import { DirectClient } from '@cidbucket/client'
+import * as dagCbor from '@ipld/dag-cbor'
 import type { CID } from 'multiformats/cid'
 import type { Block, PutEvents, Service, ServiceEvents, Way } from './service.ts'
 
@@ -10,7 +11,7 @@ const MOST_BYTES = 64 << 20
 
 /** A service at `url`, asked with the token that `token` gives each time. */
 export function connect(url: string, token: () => string | undefined, events: ServiceEvents): Service {
-    const client = new DirectClient({ url, token, batchBlocks: MOST_BLOCKS })
+    const client = new DirectClient({ url, token, batchBlocks: MOST_BLOCKS, dagCbor })
     let detour = false
     client.on('traffic', events.traffic)
     client.on('fallback', ({ problem }) => {
@@ -30,10 +31,16 @@ export function connect(url: string, token: () => string | undefined, events: Se
             const { directReads } = await client.info()
             return { bytes, way: directReads && !detour ? 'direct' : 'proxied' }
         },
+        prepare(cids) {
+            // Why there is no grant is told by the read.
+            for (const cid of cids) client.prepare(cid).catch(() => {})
+        },
         async links(cids) {
             const info = await client.info()
             if (!info.directReads || cids.length === 0) return cids.map(() => undefined)
-            const batch = info.public ?? (await client.service.reads(cids, 'GET'))
+            // The plain URLs are of the shared blocks; a token's may be others.
+            const open = token() === undefined ? info.public : undefined
+            const batch = open ?? (await client.service.reads(cids, 'GET'))
             return cids.map((cid, index) => batch.read(index, cid).url)
         }
     }

@@ -26,6 +26,8 @@ export interface Service {
     put(blocks: AsyncIterable<Block>, events: PutEvents, signal: AbortSignal): Promise<void>
     /** A block, checked against its CID, and the way it came. */
     get(cid: CID, signal?: AbortSignal): Promise<{ bytes: Uint8Array; way: Way }>
+    /** Blocks that will be read: their grants come together. */
+    prepare(cids: CID[]): void
     /** Links that read the blocks at S3, for some minutes; `undefined` where a block has none. */
     links(cids: CID[]): Promise<(string | undefined)[]>
 }

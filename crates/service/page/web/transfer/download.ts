@@ -1,5 +1,6 @@
 // What a share link names: found, read and saved, every block checked.
 
+import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
 import type { Shared } from '../address.ts'
 import { findFiles, type Found, type FoundFile } from '../dag/reading.ts'
@@ -127,6 +128,8 @@ export class Download {
         row.stage = 'done'
         this.keep(name, bytes)
         this.changed()
+        // A folder, or the parts of a file: what is in it will be asked for next.
+        if (cid.code === dagPb.code) this.service.prepare(dagPb.decode(bytes).Links.map(({ Hash }) => Hash))
         return bytes
     }
 

@@ -140,7 +140,13 @@ let spare: Worker | undefined
 
 /** Loads the worker before it is needed, so that an upload can begin while the network is away. */
 export function readyWorker(): void {
-    spare ??= new Worker(new URL('worker.js', document.baseURI), { type: 'module', name: 'hashing' })
+    if (spare !== undefined) return
+    const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module', name: 'hashing' })
+    spare = worker
+    // One that could not be loaded is of no use later.
+    worker.addEventListener('error', () => {
+        if (spare === worker) spare = undefined
+    })
 }
 
 /** A worker for one upload, and another made ready. */
