@@ -213,10 +213,19 @@ impl Shown<'_> {
             return session.flush();
         }
         let program = program(session.env);
+        // A token of base64url and dots needs no escape; there is none where keys of others verify.
+        let page = match token.as_str() {
+            "" => format!("{service}/"),
+            token => format!("{service}/#token={token}"),
+        };
         session.line(format_args!(
             "S3 for development at {}, data in {}\n\
              Direct-access service at {service}\n\
              Not for production. Ctrl-C stops both; the data and the keys stay.\n\
+             \n\
+             In a browser, with a token for the service, which is not to be passed on:\n\
+             \n  \
+               {page}\n\
              \n\
              In another shell, with the keys of the bucket:\n\
              \n  \
