@@ -14,9 +14,9 @@ pub struct Settings {
     pub public_reads: bool,
     /// What a completion checks. [`Verify::Trust`] unless set.
     pub verify: Verify,
-    /// Whether writes are answered with "stored already", where the token does not say. Unless set,
-    /// to tenants alone: among those who share blocks it would tell what others have.
-    pub answer_stored: Option<bool>,
+    /// Whether writes are answered with "stored already", where the token does not say. Off unless
+    /// set: it asks S3 for every block, and tells those who share blocks what others have.
+    pub answer_stored: bool,
     /// How long a lease lives beyond its grants, to upload what was begun and to complete it.
     /// 10 min.
     pub lease_slack: Duration,
@@ -39,7 +39,7 @@ impl Default for Settings {
             limits: Limits::default(),
             public_reads: false,
             verify: Verify::Trust,
-            answer_stored: None,
+            answer_stored: false,
             lease_slack: Duration::from_mins(10),
             max_requests: 1024,
             memory: 256 << 20,

@@ -113,11 +113,8 @@ impl Service {
 
     /// Whether the caller may know which blocks are stored already.
     fn tells_stored(&self, caller: &Caller) -> bool {
-        let capability = &caller.capability;
-        capability
-            .answer_stored
-            .or(self.inner.settings.answer_stored)
-            .unwrap_or(capability.tenant.is_some())
+        let own = caller.capability.answer_stored;
+        own.unwrap_or(self.inner.settings.answer_stored)
     }
 
     /// Opens the lease, and says from when on its grants live; `None` where it came too late.

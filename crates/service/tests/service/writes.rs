@@ -86,16 +86,16 @@ async fn in_dag_cbor_and_large() {
 #[tokio::test]
 async fn the_lease_keeps_all_blocks_of_the_request() {
     let fixture = Fixture::new().await;
-    fixture
-        .tokens
-        .issue("t", |c| c.tenant = Some(tenant("acme")));
+    fixture.tokens.issue("t", |c| {
+        c.tenant = Some(tenant("acme"));
+        c.answer_stored = Some(true);
+    });
     let there = raw("there");
     fixture.tenant("acme").put(&there).await.unwrap();
     let blocks = [there, raw("new"), blake3("staged")];
     let granted = fixture
         .writes("t", blocks.iter().map(write).collect())
         .await;
-    // A tenant may know what it has.
     assert_eq!(granted.stored, [0]);
     let keys = &fixture.client.config().keys;
     let records = std::sync::Arc::new(S3Records::new(fixture.client.clone(), Conditions::ALL));
@@ -126,10 +126,10 @@ async fn the_lease_keeps_all_blocks_of_the_request() {
 async fn what_is_stored_is_told_to_whom_the_policy_says() {
     let block = raw("stored");
     for (setting, token, told) in [
-        (None, None, false),
-        (None, Some(true), true),
-        (Some(true), None, true),
-        (Some(true), Some(false), false),
+        (false, None, false),
+        (false, Some(true), true),
+        (true, None, true),
+        (true, Some(false), false),
     ] {
         let fixture = Fixture::with(settings(|s| s.answer_stored = setting), ENFORCED, 0).await;
         fixture.tokens.issue("t", |c| c.answer_stored = token);
@@ -220,7 +220,7 @@ async fn nothing_is_granted_unless_all_is() {
 
 #[tokio::test]
 async fn bytes_are_counted_once_and_refused_beyond_the_quota() {
-    let fixture = Fixture::with(settings(|s| s.answer_stored = Some(true)), ENFORCED, 0).await;
+    let fixture = Fixture::with(settings(|s| s.answer_stored = true), ENFORCED, 0).await;
     fixture.tokens.issue("q", |c| {
         c.quota = Some(Quota {
             total: Some(100),

@@ -45,7 +45,7 @@ pub(super) struct Options {
     /// What a completion checks: trust, list, read [default: trust]
     #[arg(long, value_name = "HOW")]
     verify: Option<String>,
-    /// Answer writes with "stored already" [default: to tenants only]
+    /// Answer writes with "stored already", which asks S3 for each block [default: no]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     answer_stored: Option<String>,
     /// How long read grants live, at most [default: 10m]
@@ -186,12 +186,12 @@ impl Options {
         let mut seal = SealChoice::Found;
         set!(said, self.seal, seal_choice => seal);
         set!(said, self.public_reads, boolean => settings.public_reads);
+        set!(said, self.answer_stored, boolean => settings.answer_stored);
         set!(said, self.verify, verify => settings.verify);
         set!(said, self.read_expires, whole_seconds => settings.limits.read_expires);
         set!(said, self.write_expires, whole_seconds => settings.limits.write_expires);
         set!(said, self.put_price, price => settings.prices.put);
         set!(said, self.get_price, price => settings.prices.get);
-        settings.answer_stored = said.get(self.answer_stored, "answer_stored", boolean)?;
         self.limits.apply(&said, &mut settings, &mut bounds)?;
         Ok(Resolved {
             listen: said.get(self.listen, "listen", address)?,
