@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { picture, privateDisk, withPage, withPrivateDisk, withoutPickers } from './browser.mjs'
-import { S3, allow, clean, issue, makeKey, startService } from './service.mjs'
+import { S3, allow, cidbucket, clean, issue, makeKey, startService } from './service.mjs'
 
 /** As `ipfs add -r` of Kubo 0.22 names the folder. */
 const FOLDER_CID = 'QmWPQYUWF5XRKBhfL6uXmruFZZucK2vKFtcwBjsR8p9aD8'
@@ -136,6 +136,44 @@ describe('sending and receiving', () => {
             const through = (await service.count(BYTES)) - before
             assert((80 << 20) / through > 1000, `${through} bytes went through the service for 80 MiB`)
         })
+    })
+
+    test('a folder that is dropped and a picture that is pasted are sent', async () => {
+        await withPage(origins, async (page, context) => {
+            await open(page)
+            const browser = await context.newCDPSession(page)
+            const data = { items: [], files: [folder], dragOperationsMask: 1 }
+            for (const type of ['dragEnter', 'dragOver', 'drop']) {
+                await browser.send('Input.dispatchDragEvent', { type, x: 500, y: 400, data })
+            }
+            await stored(page, 'folder')
+            assert.equal(await page.locator('.cid code').first().textContent(), FOLDER_CID)
+            await page.evaluate(() => {
+                const clipboardData = new DataTransfer()
+                clipboardData.items.add(new File(['pasted\n'], 'pasted.txt', { type: 'text/plain' }))
+                document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }))
+            })
+            await stored(page, 'pasted.txt')
+        })
+    })
+
+    test('where reads are public, a link opens without a token, straight from S3', async () => {
+        cidbucket('doctor', '--fix-public-read', '--yes')
+        const open = await startService('--public-reads')
+        try {
+            await withPage([new URL(open.url).origin, S3], async page => {
+                await withPrivateDisk(page)
+                await page.goto(`${open.url}#cid=${FOLDER_CID}&name=folder`)
+                await page.getByText('Ready', { exact: true }).waitFor()
+                await page.getByRole('button', { name: 'Save all' }).click()
+                await page.getByText('Saved, every block checked').waitFor()
+                await page.getByText('20 straight from S3, checked').waitFor()
+                assert.equal(Object.keys(await privateDisk(page)).length, 5)
+                assert.equal(await open.count(/^cidbucket_grants_total/), 0, 'nothing is signed')
+            })
+        } finally {
+            await open.stop()
+        }
     })
 
     test('what others send is looked at as text or a picture, and never run', async () => {

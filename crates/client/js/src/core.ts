@@ -25,7 +25,7 @@ export type Leave = number
 export class Core {
   readonly slots: Slots
   readonly #reach = new Reach()
-  #info: Promise<Info> | undefined
+  #info: { token: string | undefined, info: Promise<Info> } | undefined
   #bucketSeen = false
 
   constructor (
@@ -38,14 +38,19 @@ export class Core {
     this.slots = new Slots(settings.concurrency)
   }
 
-  /** What the service is. It is asked once. */
+  /** What the service is for the bearer of the token. It is asked once for each. */
   async info (signal?: AbortSignal): Promise<Info> {
-    if (this.#info === undefined) {
-      const asked = this.service.info()
+    const token = await this.service.token()
+    if (this.#info === undefined || this.#info.token !== token) {
+      const asked = { token, info: this.service.info() }
       this.#info = asked
-      asked.catch(() => { this.#info = undefined })
+      asked.info.catch(() => {
+        if (this.#info === asked) {
+          this.#info = undefined
+        }
+      })
     }
-    return unlessAborted(this.#info, signal)
+    return unlessAborted(this.#info.info, signal)
   }
 
   /** Leave for a block to go straight to S3, where it may. */

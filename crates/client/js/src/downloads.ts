@@ -60,7 +60,7 @@ export class Downloads {
           // It may lie at another key, which the service knows.
           return oneKey ? undefined : this.#proxied(cid, info, signal)
         case 'refused':
-          if (!renewed && this.#public(info) === undefined) {
+          if (!renewed && info.public === undefined) {
             this.#kept.forget(cid)
             renewed = true
             break
@@ -96,7 +96,7 @@ export class Downloads {
     }
     let grant: Grant
     let oneKey: boolean
-    const open = this.#public(info)
+    const open = info.public
     if (open !== undefined) {
       grant = { ...open.read(0, cid), method: 'HEAD' }
       oneKey = open.oneKey
@@ -129,18 +129,13 @@ export class Downloads {
       return
     }
     const info = await this.#core.info(signal)
-    if (info.directReads && this.#public(info) === undefined && this.#core.hasLeave) {
+    if (info.directReads && info.public === undefined && this.#core.hasLeave) {
       await this.#grant(cid, info, signal)
     }
   }
 
-  /** The plain URLs of the shared blocks, which are all that those without a token can read. */
-  #public (info: Info): Place['batch'] | undefined {
-    return this.#core.service.hasToken ? undefined : info.public
-  }
-
   async #grant (cid: CID, info: Info, signal: AbortSignal | undefined): Promise<{ grant: Grant, oneKey: boolean }> {
-    const open = this.#public(info)
+    const open = info.public
     if (open !== undefined) {
       return { grant: open.read(0, cid), oneKey: open.oneKey }
     }

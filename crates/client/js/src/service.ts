@@ -77,9 +77,10 @@ export class Service {
     this.#options = others
   }
 
-  /** Whether there is a token, which may be a tenant's, with blocks of its own. */
-  get hasToken (): boolean {
-    return this.#token !== undefined && this.#token !== ''
+  /** The token as it is now; `undefined` for none. */
+  async token (): Promise<string | undefined> {
+    const token = typeof this.#token === 'function' ? await this.#token() : this.#token
+    return token === '' ? undefined : token
   }
 
   async info (signal?: AbortSignal): Promise<Info> {
@@ -202,9 +203,9 @@ export class Service {
 
   async #send (ask: Ask): Promise<Answer> {
     const { transport, silence, events } = this.#options
-    const token = typeof this.#token === 'function' ? await this.#token() : this.#token
+    const token = await this.token()
     const headers: Record<string, string> = {}
-    if (token !== undefined && token !== '') {
+    if (token !== undefined) {
       headers['authorization'] = `Bearer ${token}`
     }
     if (ask.type !== undefined) {

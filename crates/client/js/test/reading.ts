@@ -184,8 +184,28 @@ describe('reading', () => {
     expect(await client.get(cid)).to.deep.equal(bytes)
     expect(await client.has(cid)).to.equal(true)
     expect(world.seen.map(({ side, what }) => `${side} ${what}`)).to.deep.equal(['service GET /v1/info', 's3 GET', 's3 HEAD'])
-    await world.client().get(cid)
-    expect(world.count('service POST /v1/reads'), 'a token may be a tenant\'s').to.equal(1)
+  })
+
+  it('asks once more what the service is when another token comes', async () => {
+    const { cid, bytes } = await block('a block')
+    world.place(cid, bytes)
+    const apart = { ...world.info }
+    const open = { ...world.info, reads: 'public', public: { version: 1, method: 'GET', base: world.base, layout: 'kubo', prefix: '', headers: {} } }
+    let token: string | undefined
+    // A tenant's blocks are apart, so its info names no public URLs.
+    world.intercept = ({ what }) => {
+      world.info = token === undefined ? open : apart
+      return what === 'POST /v1/reads' && token === undefined ? problem(401, { code: 'unauthorised', message: 'no token' }) : undefined
+    }
+    const client = world.client({ token: () => token })
+    expect(await client.get(cid)).to.deep.equal(bytes)
+    expect(await client.get(cid)).to.deep.equal(bytes)
+    expect(world.count('service POST /v1/reads')).to.equal(0)
+    expect(world.count('service GET /v1/info')).to.equal(1)
+    token = TOKEN
+    expect(await client.get(cid)).to.deep.equal(bytes)
+    expect(world.count('service POST /v1/reads')).to.equal(1)
+    expect(world.count('service GET /v1/info')).to.equal(2)
   })
 
   it('does not take a missing bucket for an absent block', async () => {

@@ -38,9 +38,7 @@ export function connect(url: string, token: () => string | undefined, events: Se
         async links(cids) {
             const info = await client.info()
             if (!info.directReads || cids.length === 0) return cids.map(() => undefined)
-            // The plain URLs are of the shared blocks; a token's may be others.
-            const open = token() === undefined ? info.public : undefined
-            const batch = open ?? (await client.service.reads(cids, 'GET'))
+            const batch = info.public ?? (await client.service.reads(cids, 'GET'))
             return cids.map((cid, index) => batch.read(index, cid).url)
         }
     }
