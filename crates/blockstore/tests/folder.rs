@@ -123,6 +123,18 @@ async fn foreign_files_are_counted_and_left_alone() {
 }
 
 #[tokio::test]
+async fn records_beside_the_blocks_are_no_blocks_and_not_foreign() {
+    let (dir, store) = new_store().await;
+    store.put(&Block::raw("x")).await.unwrap();
+    let pins = dir.path().join(".cidbucket/pins/direct");
+    fs::create_dir_all(&pins).unwrap();
+    fs::write(pins.join(CID), "a pin").unwrap();
+    assert_eq!(list(&store).await, (vec![*Block::raw("x").cid()], 0));
+    FolderBlockstore::create(dir.path()).await.unwrap();
+    assert!(pins.join(CID).exists());
+}
+
+#[tokio::test]
 async fn only_foreign_files() {
     let (dir, store) = new_store().await;
     fs::write(dir.path().join("notes.txt"), "mine").unwrap();

@@ -14,6 +14,8 @@ use crate::{Cursor, Error, Listed, Page, Report, Result, raw_cid};
 const PAGE: usize = 1000;
 /// Kubo's files beside the shards.
 const KUBOS: [&str; 3] = ["_README", "diskUsage.cache", ".temp"];
+/// The folder of the records that are kept beside the blocks.
+const RECORDS: &str = ".cidbucket";
 /// How the temporary files of old versions of Kubo begin, which lay among the blocks.
 const KUBOS_TEMP: &str = "put-";
 
@@ -83,8 +85,9 @@ fn read_root(files: &Files, after: &str) -> Result<(Vec<String>, u64)> {
     for entry in fs::read_dir(root).map_err(|error| failed("list", root, error))? {
         let entry = entry.map_err(|error| failed("list", root, error))?;
         let name = entry.file_name();
-        let known =
-            |name: &OsStr| name == SHARDING || name == TEMP || KUBOS.iter().any(|k| name == *k);
+        let known = |name: &OsStr| {
+            name == SHARDING || name == TEMP || name == RECORDS || KUBOS.iter().any(|k| name == *k)
+        };
         match name.to_str() {
             // Not through a link: what is behind it is outside of the store.
             Some(name)
