@@ -1,10 +1,12 @@
 //! Where in the service's folder everything lies.
 
+use cidbucket_blockstore::Cid;
 use cidbucket_layout::{Keys, PrefixError};
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
 use crate::LeaseId;
+use crate::pin::PinType;
 
 /// What the key of a lease's ending has behind that of the lease.
 const END: &str = ".end";
@@ -18,6 +20,8 @@ const END: &str = ".end";
 /// | `.cidbucket/quotas/{token}` | a [quota](crate::QuotaRecord) |
 /// | `.cidbucket/staging/{lease}/…` | uploads whose hash was not recomputed yet |
 /// | `.cidbucket/tenants/{tenant}/…` | a tenant's blocks |
+/// | `.cidbucket/pins/{type}/{cid}` | a [pin](crate::Pin) |
+/// | `.cidbucket/peer` | the [name](crate::Peer) that the nodes of this store have |
 #[derive(Debug, Clone)]
 pub struct Control {
     keys: Keys,
@@ -96,5 +100,25 @@ impl Control {
     pub(crate) fn parse_staging(&self, key: &str) -> Option<LeaseId> {
         let name = key.strip_prefix(&self.folder)?.strip_prefix("staging/")?;
         name.split_once('/')?.0.parse().ok()
+    }
+
+    pub(crate) fn pins(&self, kind: PinType) -> String {
+        format!("{}pins/{kind}/", self.folder)
+    }
+
+    /// The key of a pin. A CID has one text: `CIDv0` in base58btc, any other in base32.
+    pub(crate) fn pin(&self, kind: PinType, cid: &Cid) -> String {
+        format!("{}pins/{kind}/{cid}", self.folder)
+    }
+
+    /// The root of the pin that a key of the pins' folder is about.
+    pub(crate) fn parse_pin(&self, key: &str) -> Option<Cid> {
+        let name = key.strip_prefix(&self.folder)?.strip_prefix("pins/")?;
+        let cid: Cid = name.split_once('/')?.1.parse().ok()?;
+        key.ends_with(&cid.to_string()).then_some(cid)
+    }
+
+    pub(crate) fn peer(&self) -> String {
+        format!("{}peer", self.folder)
     }
 }

@@ -98,6 +98,11 @@ impl Records for MemoryRecords {
         }
     }
 
+    async fn put(&self, key: &str, value: Bytes) -> Result<()> {
+        self.state.lock().write(key, value, (self.clock)());
+        Ok(())
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         self.state.lock().objects.remove(key);
         Ok(())

@@ -42,6 +42,10 @@ pub trait Records: Debug + Send + Sync {
     /// `Unsupported` where [`Conditions::replace`] does not hold.
     async fn replace(&self, key: &str, value: Bytes, tag: &Tag) -> Result<Option<Tag>>;
 
+    /// Writes a record, whatever is there: of several at once, the last one stays. For what has no
+    /// state that a change builds on.
+    async fn put(&self, key: &str, value: Bytes) -> Result<()>;
+
     /// Deletes a record. Succeeds where there is none.
     async fn delete(&self, key: &str) -> Result<()>;
 

@@ -40,22 +40,33 @@ impl S3Records {
         &self.client
     }
 
-    async fn put(
+    async fn write(
         &self,
         key: &str,
         value: &Bytes,
         sha256: [u8; 32],
-        tag: Option<&str>,
+        condition: Condition<'_>,
     ) -> Result<Put> {
         let config = self.client.config();
         let mut put = PutObject::new(value.clone(), sha256);
         put.content_type = DAG_CBOR;
         put.checksum = config.send_checksum;
         put.encryption = config.encryption.as_ref();
-        put.if_absent = tag.is_none() && self.conditions.create;
-        put.if_match = tag;
+        put.if_absent = matches!(condition, Condition::Absent) && self.conditions.create;
+        put.if_match = match condition {
+            Condition::Tag(tag) => Some(tag),
+            _ => None,
+        };
         self.client.put_object(key, &put).await
     }
+}
+
+/// What must be there for a write to be carried out.
+#[derive(Clone, Copy)]
+enum Condition<'a> {
+    Any,
+    Absent,
+    Tag(&'a str),
 }
 
 #[async_trait]
@@ -94,7 +105,7 @@ impl Records for S3Records {
         let sha256 = Sha256::digest(&value).into();
         let mut failure = None;
         for _ in 0..ATTEMPTS {
-            match self.put(key, &value, sha256, None).await {
+            match self.write(key, &value, sha256, Condition::Absent).await {
                 Ok(Put::Written { etag }) => return Ok(Some(Tag(etag))),
                 // Maybe an earlier try of ours whose answer was lost.
                 Ok(Put::Exists) => {
@@ -132,7 +143,7 @@ impl Records for S3Records {
             } else {
                 tag.0.as_str()
             };
-            let error = match self.put(key, &value, sha256, Some(text)).await {
+            let error = match self.write(key, &value, sha256, Condition::Tag(text)).await {
                 Ok(Put::Written { etag }) => return Ok(Some(Tag(etag))),
                 Ok(Put::Exists) => return Err(protocol(key, "refused a condition not set")),
                 Err(error) => error,
@@ -162,6 +173,14 @@ impl Records for S3Records {
             failure = Some(error);
         }
         Err(failure.unwrap_or_else(|| restless(key)))
+    }
+
+    async fn put(&self, key: &str, value: Bytes) -> Result<()> {
+        let sha256 = Sha256::digest(&value).into();
+        match self.write(key, &value, sha256, Condition::Any).await? {
+            Put::Written { .. } => Ok(()),
+            Put::Exists => Err(protocol(key, "refused a condition not set")),
+        }
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -207,6 +207,11 @@ impl Records for Remote {
             .await
     }
 
+    /// Nothing that is simulated writes so.
+    async fn put(&self, _: &str, _: Bytes) -> Result<()> {
+        unreachable!("leases and quotas are written conditionally")
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         let late = LateWrite::Delete(key.to_owned());
         self.write(late, self.world.records.delete(key)).await

@@ -43,6 +43,10 @@ impl Records for Stalling {
         self.records.replace(key, value, tag).await
     }
 
+    async fn put(&self, key: &str, value: Bytes) -> Result<()> {
+        self.records.put(key, value).await
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         self.records.delete(key).await
     }
