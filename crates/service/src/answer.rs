@@ -4,10 +4,11 @@ use bytes::Bytes;
 use cidbucket_direct::{Code, Encoding, Problem};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use crate::Body;
 use crate::route::Route;
 
 /// An answer before its body is handed to the connection.
-pub(crate) type Answer = Response<Bytes>;
+pub(crate) type Answer = Response<Body>;
 
 /// Grants are as good as a password, and errors are of the moment.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -15,7 +16,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer of bytes.
 pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(body.into());
+    let mut answer = Response::new(Body::from(body));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
@@ -32,7 +33,7 @@ pub(crate) fn encoded(encoding: Encoding, body: Vec<u8>) -> Answer {
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Bytes::new());
+    let mut answer = Response::new(Body::empty());
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
     answer
@@ -41,7 +42,7 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
 /// A problem as an answer.
 pub(crate) fn problem(problem: &Problem) -> Answer {
     let body = serde_json::to_vec(problem).expect("texts and numbers");
-    let mut answer = Response::new(Bytes::from(body));
+    let mut answer = Response::new(Body::from(body));
     *answer.status_mut() =
         StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();

@@ -7,10 +7,11 @@ use cidbucket_presign::Read;
 use cidbucket_records::Purpose;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
+use crate::Body;
 use crate::answer::{self, Answer, IfNoneMatch};
 use crate::failure;
 use crate::reads::{invalid, not_covered, not_granted, unaccepted};
-use crate::service::{Caller, Head, Service, hold};
+use crate::service::{Caller, Head, Service};
 
 /// Blocks never change, so whoever has one may keep it.
 const FOR_EVER: &str = "max-age=29030400, immutable";
@@ -50,7 +51,7 @@ impl Service {
             if condition == IfNoneMatch::Any {
                 return Ok(self.not_modified(etag));
             }
-            let mut answer = Response::new(Bytes::new());
+            let mut answer = Response::new(Body::empty());
             let length = header::CONTENT_LENGTH;
             answer.headers_mut().insert(length, size.into());
             answer
@@ -60,9 +61,7 @@ impl Service {
             let block = block.map_err(|error| failure::store(&error))?;
             let data = block.ok_or_else(failure::not_found)?.into_data();
             share.shrink(data.len());
-            let mut answer = Response::new(data);
-            hold(&mut answer, share);
-            answer
+            Response::new(Body::from(data).holding(share))
         };
         let headers = found.headers_mut();
         let media_type = HeaderValue::from_static("application/vnd.ipld.raw");
@@ -97,7 +96,11 @@ impl Service {
     }
 
     /// Sends the client to S3; `None` where it cannot be.
-    async fn redirect(&self, cid: &Cid, caller: &Caller) -> Result<Option<Answer>, Problem> {
+    pub(crate) async fn redirect(
+        &self,
+        cid: &Cid,
+        caller: &Caller,
+    ) -> Result<Option<Answer>, Problem> {
         let Some(direct) = &caller.space.direct else {
             return Ok(None);
         };

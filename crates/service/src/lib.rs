@@ -1,7 +1,8 @@
 //! The direct-access service: says who may, and signs.
 //!
 //! Clients read and write blocks at S3 themselves, with grants from here. `docs/direct-access.md`
-//! specifies the HTTP interface, `docs/serve.md` how to run it.
+//! specifies the HTTP interface, `docs/serve.md` how to run it. Beside it, at `/ipfs/`, is an IPFS
+//! gateway for the same blocks (`docs/gateway.md`).
 //!
 //! - [`ServiceBuilder`] makes a [`Service`] over a bucket or any other `Blockstore`, with
 //!   [`Settings`] and an `Authorizer` of one's own.
@@ -41,6 +42,7 @@ mod caller;
 mod complete;
 mod content_policy;
 mod failure;
+mod gateway;
 mod health;
 mod listen;
 mod listing;
@@ -48,6 +50,7 @@ mod memory;
 mod metrics;
 mod plan;
 mod reads;
+mod record;
 mod route;
 mod service;
 mod settings;
@@ -55,7 +58,8 @@ mod spaces;
 mod writes;
 
 pub use builder::{Enforced, ServiceBuilder};
+pub use cidbucket_gateway::{Body, CutOff};
 pub use cidbucket_records::Conditions;
 pub use listen::{Bounds, ListenError, Server, Tls, TlsError};
 pub use service::Service;
-pub use settings::{Pace, Prices, Settings, Verify};
+pub use settings::{GatewaySettings, Pace, Prices, Settings, Verify};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cidbucket_direct::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -61,23 +60,6 @@ impl Share {
     }
 }
 
-/// Bytes that hold on to something until the connection has taken them.
-pub(crate) fn holding<T: Send + 'static>(bytes: Bytes, what: T) -> Bytes {
-    struct Held<T> {
-        bytes: Bytes,
-        _what: T,
-    }
-    impl<T> AsRef<[u8]> for Held<T> {
-        fn as_ref(&self) -> &[u8] {
-            &self.bytes
-        }
-    }
-    if bytes.is_empty() {
-        return bytes;
-    }
-    Bytes::from_owner(Held { bytes, _what: what })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,12 +78,8 @@ mod tests {
         assert_eq!(memory.used(), 1 << 10);
         let second = memory.take(4 << 10).await.unwrap();
         drop(first);
-        let bytes = holding(Bytes::from_static(b"x"), second);
         assert_eq!(memory.used(), 4 << 10);
-        let part = bytes.slice(0..1);
-        drop(bytes);
-        assert_eq!(memory.used(), 4 << 10);
-        drop(part);
+        drop(second);
         assert_eq!(memory.used(), 0);
         // More than there is gets all of it.
         let all = memory.take(usize::MAX).await.unwrap();

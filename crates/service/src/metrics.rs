@@ -61,6 +61,8 @@ pub(crate) struct Metrics {
     grants: Family<ByKind, Counter>,
     leases: Family<ByKind, Counter>,
     pub(crate) quota_refusals: Counter,
+    pub(crate) gateway_bytes: Counter,
+    pub(crate) gateway_cut_off: Counter,
     /// With clients, on the sockets.
     pub(crate) clients: Arc<Traffic>,
 }
@@ -83,6 +85,8 @@ impl Metrics {
             grants: Family::default(),
             leases: Family::default(),
             quota_refusals: Counter::default(),
+            gateway_bytes: Counter::default(),
+            gateway_cut_off: Counter::default(),
             clients: Arc::default(),
             registry,
         };
@@ -110,6 +114,16 @@ impl Metrics {
             "quota_refusals",
             "Requests refused because of a token's bytes",
             own.quota_refusals.clone(),
+        );
+        registry.register(
+            "gateway_bytes",
+            "Bytes of content that the gateway has answered",
+            own.gateway_bytes.clone(),
+        );
+        registry.register(
+            "gateway_cut_off",
+            "Answers of the gateway that could not be given whole",
+            own.gateway_cut_off.clone(),
         );
         registry.register_collector(Box::new(Lookup {
             elsewhere: Box::new(elsewhere),

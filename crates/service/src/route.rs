@@ -23,6 +23,8 @@ pub(crate) enum Route<'a> {
     Readyz,
     /// `/metrics`.
     Metrics,
+    /// `/ipfs/{cid}`, and whatever is asked of a host that names a CID.
+    Gateway,
     /// Anything else: a file of the page, or nothing.
     File(&'a str),
 }
@@ -62,6 +64,7 @@ impl<'a> Route<'a> {
             Self::Healthz => "/healthz",
             Self::Readyz => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Gateway => "/ipfs/{cid}",
             Self::File(_) => "/",
         }
     }

@@ -4,18 +4,18 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use bytes::Bytes;
 use cidbucket_access::{Capability, Operation};
 use cidbucket_blockstore::{Block, Result};
 use cidbucket_cache::CacheStats;
 use cidbucket_direct::{Code, Encoding, Info, Problem, ReadMode, WriteMode};
+use cidbucket_gateway::Gateway;
 use cidbucket_s3::{MetricsSnapshot, S3Client};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use http_body_util::Full;
 
+use crate::Body;
 use crate::answer::{self, Answer};
 use crate::assets::Assets;
 use crate::body;
@@ -23,8 +23,9 @@ use crate::books::Books;
 use crate::caller::Doorkeeper;
 use crate::failure;
 use crate::health::Health;
-use crate::memory::{Memory, Share, holding};
+use crate::memory::{Memory, Share};
 use crate::metrics::{self, Elsewhere, Metrics};
+use crate::record::Record;
 use crate::route::Route;
 use crate::settings::Settings;
 use crate::spaces::{Space, Spaces};
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) health: Arc<Health>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) metrics: Metrics,
+    gateway: Option<Gateway>,
     places: Arc<tokio::sync::Semaphore>,
     stopping: AtomicBool,
 }
@@ -122,6 +124,12 @@ impl Service {
             inner: Arc::new(Inner {
                 metrics: Metrics::new(counted, settings.prices),
                 places: Arc::new(tokio::sync::Semaphore::new(settings.max_requests)),
+                gateway: settings.gateway.as_ref().map(|settings| {
+                    let mut options = cidbucket_gateway::Options::default();
+                    options.files = settings.files;
+                    options.host.clone_from(&settings.host);
+                    Gateway::new(options)
+                }),
                 info: parts.info,
                 assets: parts.assets,
                 door: parts.door,
@@ -141,67 +149,53 @@ impl Service {
     }
 
     /// Answers a request. Needs a tokio runtime with time.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    ///
+    /// The body may be a stream, and end with an error: then the connection must not end it as if
+    /// it were whole.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send,
     {
-        self.respond(request).await.map(Full::new)
-    }
-
-    pub(crate) async fn respond<B>(&self, request: Request<B>) -> Answer
-    where
-        B: http_body::Body<Data = Bytes> + Send,
-    {
-        let inner = &*self.inner;
-        let begun = Instant::now();
         let (parts, body) = request.into_parts();
-        let head = Head {
-            method: parts.method,
-            headers: parts.headers,
-            query: parts.uri.query().map(str::to_owned),
+        let inner = &self.inner;
+        let gateway = inner
+            .gateway
+            .as_ref()
+            .filter(|gateway| gateway.is_for(&parts));
+        let route = match gateway {
+            Some(_) => Route::Gateway,
+            None => Route::of(parts.uri.path()),
         };
-        let path = parts.uri.path();
-        let route = Route::of(path);
-        let received = body::length(&body);
-        inner.metrics.in_flight.inc();
-        let _counted = Leaving(inner);
-        let mut subject = String::new();
-        let mut answer = self.answer(route, &head, body, &mut subject).await;
-        answer::finish(answer.headers_mut());
-        let status = answer.status();
-        let length = answer.body().len();
-        if head.method == Method::HEAD {
-            let headers = answer.headers_mut();
-            if !headers.contains_key(header::CONTENT_LENGTH) {
-                headers.insert(header::CONTENT_LENGTH, length.into());
-            }
-            *answer.body_mut() = Bytes::new();
-        }
-        let took = begun.elapsed();
-        let method = name_of(&head.method);
-        inner.metrics.answered(route.name(), method, status, took);
-        // Neither path nor query nor headers: they name blocks, and may hold secrets.
-        let quiet = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
-        macro_rules! log {
-            ($level:ident) => {
-                tracing::$level!(
-                    method,
-                    route = route.name(),
-                    status = status.as_u16(),
-                    ms = took.as_secs_f64() * 1000.0,
-                    bytes_in = received,
-                    bytes_out = answer.body().len(),
-                    subject,
-                    "request"
-                )
-            };
-        }
-        if quiet {
-            log!(debug);
+        let mut record = Record::begin(inner, route, &parts.method, body::length(&body));
+        let is_head = parts.method == Method::HEAD;
+        let mut answer = if let Some(gateway) = gateway {
+            self.at_gateway(gateway, &parts, &mut record.subject).await
         } else {
-            log!(info);
+            let head = Head {
+                method: parts.method,
+                headers: parts.headers,
+                query: parts.uri.query().map(str::to_owned),
+            };
+            self.answer(route, &head, body, &mut record.subject).await
+        };
+        answer::finish(answer.headers_mut());
+        if is_head && let Some(whole) = answer.body().whole() {
+            let length = whole.len();
+            let headers = answer.headers_mut();
+            headers
+                .entry(header::CONTENT_LENGTH)
+                .or_insert(length.into());
+            *answer.body_mut() = Body::empty();
         }
-        answer
+        record.answered(answer.status());
+        match answer.body().whole() {
+            Some(whole) => {
+                record.sent = whole.len() as u64;
+                answer
+            }
+            None if is_head => answer,
+            None => answer.map(|body| body.watched(move |seen| record.saw(seen))),
+        }
     }
 
     async fn answer<B>(
@@ -243,10 +237,7 @@ impl Service {
         B: http_body::Body<Data = Bytes> + Send,
     {
         let inner = &self.inner;
-        let Ok(place) = Arc::clone(&inner.places).try_acquire_owned() else {
-            let text = "the service is busy with other requests";
-            return Err(Problem::new(Code::Unavailable, text).after(1));
-        };
+        let place = inner.place()?;
         let operation = match (route, &head.method) {
             (Route::Writes | Route::Complete(_), _) | (Route::Block(_), &Method::PUT) => {
                 Operation::Write
@@ -255,12 +246,8 @@ impl Service {
             (Route::Blocks, _) => Operation::List,
             _ => Operation::Read,
         };
-        let capability = inner.door.admit(&head.headers, operation).await?;
-        subject.clone_from(&capability.subject);
-        let caller = Caller {
-            space: inner.space(&capability)?,
-            capability,
-        };
+        let caller = inner.caller(&head.headers, operation).await?;
+        subject.clone_from(&caller.capability.subject);
         let limits = &inner.settings.limits;
         let mut answer = match route {
             Route::Reads | Route::Writes => {
@@ -289,8 +276,7 @@ impl Service {
             _ => return Err(failure::not_found()),
         };
         // The place is taken until the connection has taken the answer.
-        let bytes = std::mem::take(answer.body_mut());
-        *answer.body_mut() = holding(bytes, place);
+        hold(&mut answer, place);
         Ok(answer)
     }
 
@@ -369,6 +355,27 @@ impl Inner {
         Ok(answer)
     }
 
+    /// A place among the requests under way.
+    pub(crate) fn place(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let text = "the service is busy with other requests";
+            Problem::new(Code::Unavailable, text).after(1)
+        })
+    }
+
+    /// Who asks, if they may do `operation`.
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        operation: Operation,
+    ) -> Result<Caller, Problem> {
+        let capability = self.door.admit(headers, operation).await?;
+        Ok(Caller {
+            space: self.space(&capability)?,
+            capability,
+        })
+    }
+
     fn space(&self, capability: &Capability) -> Result<Arc<Space>, Problem> {
         self.spaces.of(capability.tenant.as_ref()).map_err(|error| {
             tracing::debug!(%error, "no place for a tenant");
@@ -400,35 +407,13 @@ impl fmt::Debug for Service {
 
 /// Has an answer's body hold on to something.
 pub(crate) fn hold<T: Send + 'static>(answer: &mut Answer, what: T) {
-    let bytes = std::mem::take(answer.body_mut());
-    *answer.body_mut() = holding(bytes, what);
+    let body = std::mem::replace(answer.body_mut(), Body::empty());
+    *answer.body_mut() = body.holding(what);
 }
 
 /// A CID at which nothing lies.
 fn blocks_decoy() -> cidbucket_blockstore::Cid {
     crate::blocks::decoy(Block::raw("").cid())
-}
-
-/// A method's name; `other` for those that are none of HTTP's, as there can be any number.
-fn name_of(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::PUT => "PUT",
-        Method::POST => "POST",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
-}
-
-/// A request is under way until this is dropped.
-struct Leaving<'a>(&'a Inner);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.metrics.in_flight.dec();
-    }
 }
 
 /// What the metrics look up.

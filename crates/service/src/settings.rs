@@ -1,7 +1,9 @@
 //! What the service is told.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use cidbucket_blockstore::Multihash;
 use cidbucket_direct::Limits;
 
 /// How the service behaves, whatever it listens on.
@@ -31,6 +33,23 @@ pub struct Settings {
     pub pace: Pace,
     /// What S3 charges for requests, to tell what they cost.
     pub prices: Prices,
+    /// The gateway at `/ipfs/`; `None`: there is none. Trustless, for whoever may read.
+    pub gateway: Option<GatewaySettings>,
+}
+
+/// How the gateway behaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// Whether files and directories are shown under `/ipfs/`, without scripts. Off unless set.
+    pub files: bool,
+    /// The name under which each CID has an origin of its own, `{cid}.ipfs.{host}`, where files and
+    /// directories are shown as they are. Without a port.
+    pub host: Option<String>,
+    /// Whether a GET of a whole block is sent to S3, by 307 with a read grant. Kubo, and others that
+    /// follow no redirects, then read nothing. Off unless set.
+    pub redirect: bool,
+    /// What the gateway does not hand out, though the store has it: 410. None unless set.
+    pub denied: HashSet<Multihash>,
 }
 
 impl Default for Settings {
@@ -46,6 +65,7 @@ impl Default for Settings {
             patience: Duration::from_secs(5),
             pace: Pace::default(),
             prices: Prices::default(),
+            gateway: Some(GatewaySettings::default()),
         }
     }
 }

@@ -1,15 +1,20 @@
 //! What goes on on a connection, and until when it may go on like that. The decision is pure.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use cidbucket_gateway::Seen;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+
+use crate::Body;
+use crate::settings::Pace;
 
 /// What goes on on a connection.
 #[derive(Debug)]
 pub(super) struct Activity(Mutex<State>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct State {
     /// Requests under way.
     requests: usize,
@@ -21,7 +26,13 @@ struct State {
     since: Instant,
     /// When the first byte of the next request came.
     head: Option<Instant>,
+    /// The streams that are being answered.
+    streams: Vec<Weak<Mutex<Offer>>>,
 }
+
+/// The piece of a stream that the connection was given and has not come back for: when, and how
+/// many bytes it has.
+type Offer = Option<(Instant, u64)>;
 
 impl Activity {
     pub(super) fn new(now: Instant) -> Self {
@@ -31,6 +42,7 @@ impl Activity {
             http2: false,
             since: now,
             head: None,
+            streams: Vec::new(),
         }))
     }
 
@@ -43,18 +55,18 @@ impl Activity {
     }
 
     /// The head of a request has come. The request ends when what is answered is dropped.
-    pub(super) fn request(self: &std::sync::Arc<Self>, http2: bool) -> Request {
+    pub(super) fn request(self: &Arc<Self>, http2: bool) -> Request {
         let mut state = self.0.lock();
         state.requests += 1;
         state.begun = true;
         state.http2 = http2;
         state.head = None;
-        Request(std::sync::Arc::clone(self))
+        Request(Arc::clone(self))
     }
 
     /// Until when something has to happen; `None` while a request is under way.
     pub(super) fn deadline(&self, head: Duration, idle: Duration) -> Option<Instant> {
-        let state = *self.0.lock();
+        let state = self.0.lock();
         if state.requests > 0 {
             return None;
         }
@@ -68,11 +80,39 @@ impl Activity {
             _ => idle,
         })
     }
+
+    /// Whether the client has asked for a stream and takes no more of it. On HTTP/1.1 its socket
+    /// tells that too; on HTTP/2 one stream may stand still while the others go on.
+    pub(super) fn is_stalled(&self, pace: &Pace, now: Instant) -> bool {
+        let mut state = self.0.lock();
+        state.streams.retain(|stream| stream.strong_count() > 0);
+        let offers = state.streams.iter().filter_map(Weak::upgrade);
+        let mut offers = offers.filter_map(|offer| *offer.lock());
+        offers.any(|(since, bytes)| since + pace.allowance(bytes) <= now)
+    }
 }
 
 /// A request under way.
 #[derive(Debug)]
-pub(super) struct Request(std::sync::Arc<Activity>);
+pub(super) struct Request(Arc<Activity>);
+
+impl Request {
+    /// The body, which is under way until the connection has taken it.
+    pub(super) fn until_taken(self, body: Body) -> Body {
+        if body.whole().is_some() {
+            return body.holding(self);
+        }
+        let offer = Arc::<Mutex<Offer>>::default();
+        self.0.0.lock().streams.push(Arc::downgrade(&offer));
+        let body = body.holding(self);
+        body.watched(move |seen| {
+            *offer.lock() = match seen {
+                Seen::Given(bytes) => Some((Instant::now(), bytes.len() as u64)),
+                Seen::Asked | Seen::Ended | Seen::CutOff => None,
+            };
+        })
+    }
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
@@ -86,8 +126,6 @@ impl Drop for Request {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     const HEAD: Duration = Duration::from_secs(10);

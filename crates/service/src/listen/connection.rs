@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::Request;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Bounds;
 use super::activity::Activity;
 use super::socket::Socket;
-use crate::service::{Service, hold};
+use crate::service::Service;
 
 /// What an HTTP/2 client may send before any of it was read, in bytes: on one stream, and on the
 /// connection.
@@ -119,10 +118,9 @@ async fn speak<S>(
         let under_way = activity.request(request.version() == http::Version::HTTP_2);
         // As a box, since the compiler would have to prove too much of all that is in it.
         let answering: BoxFuture<'static, _> = Box::pin(async move {
-            let mut answer = service.respond(request).await;
+            let answer = service.handle(request).await;
             // Under way until the connection has taken the answer.
-            hold(&mut answer, under_way);
-            Ok::<_, Infallible>(answer.map(Full::new))
+            Ok::<_, Infallible>(answer.map(|body| under_way.until_taken(body)))
         });
         answering
     });
@@ -147,6 +145,10 @@ async fn speak<S>(
             }
             () = sleep_until(look) => {
                 if ending.is_some_and(|end| end <= look) {
+                    return;
+                }
+                if activity.is_stalled(&bounds.pace, Instant::now()) {
+                    tracing::debug!("a client does not take what it asked for");
                     return;
                 }
                 let late = activity

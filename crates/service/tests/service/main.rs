@@ -4,6 +4,7 @@ mod blocks;
 mod completion;
 mod errors;
 mod fixture;
+mod gateway;
 mod isolation;
 mod listing;
 mod reads;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use crate::fixture::{Tokens, path_of, raw};
 
 /// Long enough for whatever has to happen.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) struct Running {
     pub(crate) address: std::net::SocketAddr,
@@ -28,7 +28,7 @@ pub(crate) struct Running {
     task: JoinHandle<()>,
 }
 
-fn service(settings: impl FnOnce(&mut Settings)) -> (Service, Arc<MemoryBlockstore>) {
+pub(crate) fn service(settings: impl FnOnce(&mut Settings)) -> (Service, Arc<MemoryBlockstore>) {
     let store = Arc::new(MemoryBlockstore::new());
     let tokens = Arc::<Tokens>::default();
     tokens.issue("all", |_| {});
@@ -40,7 +40,7 @@ fn service(settings: impl FnOnce(&mut Settings)) -> (Service, Arc<MemoryBlocksto
     (service, store)
 }
 
-async fn run(
+pub(crate) async fn run(
     settings: impl FnOnce(&mut Settings),
     bounds: impl FnOnce(&mut Bounds),
     tls: Option<cidbucket_service::Tls>,
@@ -67,7 +67,7 @@ async fn run(
 }
 
 impl Running {
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
@@ -78,7 +78,7 @@ impl Running {
         until_closed(&mut stream).await
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         timeout(SOON, self.task).await.unwrap().unwrap();
     }

@@ -1,0 +1,73 @@
+//! The query of a request. Pure.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stands unescaped in a value: all that the parameters' own values have.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'*');
+
+/// The parameters of a query, decoded, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(query: Option<&str>) -> Self {
+        let Some(query) = query else {
+            return Self::default();
+        };
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Self(
+            pairs
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    /// A parameter that is there and not empty. Of several the first counts.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.iter();
+        let (_, value) = pairs.find(|(own, _)| own == name)?;
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// The query with parameters set, as it stands in a URL.
+    pub(crate) fn with(&self, set: &[(&str, &str)]) -> String {
+        let kept = self.0.iter().map(|(name, value)| (&**name, &**value));
+        let kept = kept.filter(|(name, _)| set.iter().all(|(own, _)| own != name));
+        let pairs: Vec<_> = kept
+            .chain(set.iter().copied())
+            .map(|(name, value)| {
+                let encode = |text| utf8_percent_encode(text, VALUE);
+                format!("{}={}", encode(name), encode(value))
+            })
+            .collect();
+        pairs.join("&")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters() {
+        let query = Query::parse(Some("format=raw&filename=a%20b+c&format=car&empty=&x"));
+        assert_eq!(query.get("format"), Some("raw"));
+        assert_eq!(query.get("filename"), Some("a b c"));
+        assert_eq!(query.get("empty"), None);
+        assert_eq!(query.get("x"), None);
+        assert_eq!(query.get("none"), None);
+        assert_eq!(
+            query.with(&[("format", "car")]),
+            "filename=a%20b%20c&empty=&x=&format=car"
+        );
+        assert_eq!(Query::parse(None).with(&[("format", "raw")]), "format=raw");
+        let bytes = Query::parse(Some("entity-bytes=0:*"));
+        assert_eq!(bytes.with(&[]), "entity-bytes=0:*");
+    }
+}

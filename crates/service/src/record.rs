@@ -1,0 +1,116 @@
+//! What is counted and logged of a request.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cidbucket_gateway::Seen;
+use http::{Method, StatusCode};
+
+use crate::route::Route;
+use crate::service::Inner;
+
+/// A request, which is under way until this is dropped; then it is logged.
+pub(crate) struct Record {
+    inner: Arc<Inner>,
+    route: &'static str,
+    quiet: bool,
+    method: &'static str,
+    /// 0 until it is answered.
+    status: u16,
+    begun: Instant,
+    received: u64,
+    pub(crate) sent: u64,
+    cut_off: bool,
+    pub(crate) subject: String,
+}
+
+impl Record {
+    /// A request has come.
+    pub(crate) fn begin(
+        inner: &Arc<Inner>,
+        route: Route<'_>,
+        method: &Method,
+        received: u64,
+    ) -> Self {
+        inner.metrics.in_flight.inc();
+        Self {
+            inner: Arc::clone(inner),
+            route: route.name(),
+            // Neither path nor query nor headers: they name blocks, and may hold secrets.
+            quiet: matches!(route, Route::Healthz | Route::Readyz | Route::Metrics),
+            method: name_of(method),
+            status: 0,
+            begun: Instant::now(),
+            received,
+            sent: 0,
+            cut_off: false,
+            subject: String::new(),
+        }
+    }
+
+    /// It is answered, though the body may be yet to come.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        let took = self.begun.elapsed();
+        let metrics = &self.inner.metrics;
+        metrics.answered(self.route, self.method, status, took);
+    }
+
+    /// What became of the body.
+    pub(crate) fn saw(&mut self, seen: Seen<'_>) {
+        match seen {
+            Seen::Given(bytes) => self.sent += bytes.len() as u64,
+            Seen::CutOff => self.cut_off = true,
+            Seen::Asked | Seen::Ended => {}
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let metrics = &self.inner.metrics;
+        metrics.in_flight.dec();
+        if self.route == Route::Gateway.name() {
+            metrics.gateway_bytes.inc_by(self.sent);
+            if self.cut_off {
+                metrics.gateway_cut_off.inc();
+            }
+        }
+        if self.status == 0 {
+            return; // the client has gone before it was answered
+        }
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    method = self.method,
+                    route = self.route,
+                    status = self.status,
+                    ms = self.begun.elapsed().as_secs_f64() * 1000.0,
+                    bytes_in = self.received,
+                    bytes_out = self.sent,
+                    cut_off = self.cut_off,
+                    subject = self.subject,
+                    "request"
+                )
+            };
+        }
+        if self.quiet {
+            log!(debug);
+        } else {
+            log!(info);
+        }
+    }
+}
+
+/// A method's name; `other` for those that are none of HTTP's, as there can be any number.
+fn name_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
