@@ -34,8 +34,10 @@
 //! - [`presign`] and [`granter`]: signed URLs with which others read and write single blocks.
 //! - [`layout`]: which object key a block has; buckets of other IPFS software open as they are.
 //! - [`cache`]: hot blocks in memory over any store.
+//! - `adapters`: a store as the block store of another Rust project, such as a Bitswap node.
 //!
-//! Features, all on by default: `s3` (with `presign` and `layout`), `direct` and `folder`.
+//! Features that are on by default: `s3` (with `presign` and `layout`), `direct` and `folder`. Those
+//! of the module `adapters` are not: `blockstore`, `wnfs` and `atrium`.
 
 #[cfg(feature = "s3")]
 mod granter;
@@ -46,6 +48,8 @@ mod location;
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+#[cfg(any(feature = "atrium", feature = "blockstore", feature = "wnfs"))]
+pub use cidbucket_adapters as adapters;
 pub use cidbucket_blockstore::{
     Block, Blockstore, BoxStream, Bytes, CODECS, Cid, Cursor, DEFAULT_MAX_BLOCK, Error, Hash,
     Limits, Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, codec_code,
