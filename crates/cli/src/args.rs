@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, completions, doctor, get, has, ls, man, presign, put, rm, serve, stat, token,
+    add, bench, cat, completions, dag, doctor, export, get, has, import, ls, man, presign, put, rm,
+    serve, stat, token,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   cidbucket serve --dev                          a service and its S3 store, to try
   export CIDBUCKET_STORE='s3://my-bucket?region=eu-central-1'
-  cidbucket put photo.jpg                        prints the CID
+  cidbucket add photos                           prints CIDs, as ipfs add does
+  cidbucket get CID/ -o photos                   the way back
+  cidbucket put photo.jpg                        one block; prints the CID
   cidbucket get CID > photo.jpg
   curl -o photo.jpg \"$(cidbucket presign get CID)\"
   cidbucket --store https://HOST put photo.jpg   by way of a service that signs
@@ -95,12 +98,24 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Add(add::Args),
     Put(put::Args),
     Get(get::Args),
+    Cat(cat::Args),
     Has(has::Args),
     Stat(stat::Args),
     Rm(rm::Args),
     Ls(ls::Args),
+    Import(import::Args),
+    Export(export::Args),
+    /// Look at DAGs: blocks, and the blocks that they link to
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cidbucket dag stat CID"
+    )]
+    Dag(dag::Command),
     /// Sign URLs with which others read or write single blocks at S3 itself
     #[command(
         subcommand,

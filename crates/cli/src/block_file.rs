@@ -53,6 +53,34 @@ impl Source {
         &self.path
     }
 
+    /// What to call it in a message.
+    pub(crate) fn name(&self) -> String {
+        if self.stdin.is_some() {
+            "standard input".into()
+        } else {
+            self.path.display().to_string()
+        }
+    }
+
+    /// Opens it to be read piece by piece. Its size, where that is known beforehand.
+    pub(crate) fn open(self) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
+        if let Some(stdin) = self.stdin {
+            return Ok((stdin, None));
+        }
+        let opened = File::open(&self.path).and_then(|file| {
+            let known = file.metadata()?;
+            // Some systems open a folder, and fail to read it.
+            if known.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            Ok((file, known.is_file().then_some(known.len())))
+        });
+        match opened {
+            Ok((file, size)) => Ok((Box::new(file), size)),
+            Err(error) => Err(Failure::io(format!("cannot read {}", self.name()), &error)),
+        }
+    }
+
     /// Reads it whole into a block on a thread that may wait.
     pub(crate) async fn read(self, encoding: Encoding) -> Result<Block, Failure> {
         tokio::task::spawn_blocking(move || self.read_blocking(encoding))
@@ -62,11 +90,7 @@ impl Source {
 
     /// Of what is larger than a block almost nothing is read.
     fn read_blocking(self, encoding: Encoding) -> Result<Block, Failure> {
-        let name = if self.stdin.is_some() {
-            "standard input".into()
-        } else {
-            self.path.display().to_string()
-        };
+        let name = self.name();
         let failed = |error: &io::Error| Failure::io(format!("cannot read {name}"), error);
         let mut data = Vec::new();
         let source: Box<dyn Read> = if let Some(stdin) = self.stdin {
@@ -102,7 +126,7 @@ fn check_size(name: &str, size: u64) -> Result<(), Failure> {
         .with_hint("a file is stored as one block; it is not cut into chunks"))
 }
 
-fn parse_hash(name: &str) -> Result<Hash, String> {
+pub(crate) fn parse_hash(name: &str) -> Result<Hash, String> {
     Hash::from_name(name).ok_or_else(|| {
         let names: Vec<_> = Hash::ALL.iter().map(|hash| hash.name()).collect();
         format!("known are {}", names.join(", "))

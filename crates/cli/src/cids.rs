@@ -1,13 +1,15 @@
 //! CIDs as they come in: arguments, or lines of standard input.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use cidbucket::{BoxStream, Cid};
+use cidbucket_dag::ContentPath;
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
+use crate::content;
 use crate::failure::{Failure, Outcome};
+use crate::trouble::Trouble;
 
 /// CIDs of the command line, with `-` standing for those on standard input.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,26 @@ impl Cids {
     /// How many there are, where standard input is not needed to know.
     pub(crate) fn count(&self) -> Option<u64> {
         (!self.cids.iter().any(|cid| cid == "-")).then_some(self.cids.len() as u64)
+    }
+
+    /// The content path, where one is given in place of CIDs: `CID/`, `CID/a/b`.
+    pub(crate) fn content_path(&self) -> Outcome<Option<ContentPath>> {
+        match &self.cids[..] {
+            [path] if content::has_path(path) => {
+                let path = content::parse(path).map_err(Failure::usage)?;
+                Ok(Some(path))
+            }
+            [_] => Ok(None),
+            several => match several.iter().find(|text| content::has_path(text)) {
+                Some(path) => {
+                    let message = format!("{path} is a path, and stands alone");
+                    Err(Failure::usage(message)
+                        .with_hint("one command a path")
+                        .into())
+                }
+                None => Ok(None),
+            },
+        }
     }
 
     /// The CIDs in order. All arguments are checked before the first is given out, so a typing
@@ -44,34 +66,6 @@ impl Cids {
             }
         }
         Ok(Trouble::aside(stream::iter(parts).flatten().boxed()))
-    }
-}
-
-/// What ended a stream early, kept beside it: the batch methods of a store take plain items.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<Option<Failure>>>);
-
-impl Trouble {
-    /// The good items up to the first bad one, which is kept.
-    fn aside<T: Send + 'static>(
-        items: BoxStream<'static, Result<T, Failure>>,
-    ) -> (BoxStream<'static, T>, Self) {
-        let trouble = Self::default();
-        let keep = trouble.clone();
-        let good = items.scan((), move |(), item| {
-            std::future::ready(item.map_err(|failure| keep.set(failure)).ok())
-        });
-        (good.boxed(), trouble)
-    }
-
-    /// Fails with what ended the stream, if it was more than its end.
-    pub(crate) fn check(&self) -> Outcome {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take().map_or(Ok(()), |failure| Err(failure.into()))
-    }
-
-    fn set(&self, failure: Failure) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
     }
 }
 

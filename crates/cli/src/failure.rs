@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 
 use cidbucket::Error;
+use cidbucket_dag::DagError;
+use cidbucket_dag::car::CarError;
 use serde_json::{Map, Value, json};
 
 /// What a script can tell apart. The numbers are promised by `cidbucket --help`.
@@ -169,6 +171,41 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<DagError> for Failure {
+    fn from(error: DagError) -> Self {
+        let text = error.to_string();
+        match error {
+            DagError::Store(error) => error.into(),
+            DagError::Invalid(reason) => Self::usage(reason),
+            DagError::Missing { .. } | DagError::NoLink { .. } => {
+                Self::new(Exit::NotFound, "not-found", text)
+            }
+            DagError::Malformed { .. } => Self::new(Exit::Corrupt, "malformed", text),
+            DagError::UnknownCodec { .. } => Self::new(Exit::Other, "unsupported", text),
+            DagError::Limit { .. } => Self::new(Exit::Other, "limit", text),
+            DagError::NotAFile {
+                found: "a directory",
+                ..
+            } => Self::usage(text)
+                .with_hint("`cidbucket ls CID` lists it, `cidbucket get CID/ -o FOLDER` writes it"),
+            DagError::NotAFile { .. } | DagError::NotADirectory { .. } => Self::usage(text),
+            _ => Self::new(Exit::Other, "dag", text),
+        }
+    }
+}
+
+impl From<CarError> for Failure {
+    fn from(error: CarError) -> Self {
+        match &error {
+            CarError::Block { source, .. } => Self {
+                message: error.to_string(),
+                ..source.clone().into()
+            },
+            _ => Self::new(Exit::Usage, "invalid", error.to_string()),
+        }
+    }
+}
+
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
@@ -177,6 +214,12 @@ impl From<Failure> for Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<DagError> for Stop {
+    fn from(error: DagError) -> Self {
         Self::Failed(error.into())
     }
 }

@@ -16,9 +16,11 @@ mod cids;
 mod codec;
 mod commands;
 mod config;
+mod content;
 mod env;
 mod failure;
 mod interrupt;
+mod pieces;
 mod progress;
 mod quantity;
 mod seal_cache;
@@ -27,6 +29,8 @@ mod shell;
 mod streams;
 mod styling;
 mod table;
+mod trouble;
+mod whole_file;
 
 use std::ffi::OsString;
 

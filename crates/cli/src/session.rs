@@ -218,9 +218,30 @@ impl<'a> Session<'a> {
 
     /// A progress bar, shown only to a person who sees nothing else move.
     pub(crate) fn bar(&self, what: &'static str, total: Option<u64>) -> ProgressBar {
-        let shown =
-            self.io.stderr_is_terminal && !self.io.stdout_is_terminal && !self.quiet && !self.json;
-        progress::bar(shown, what, total)
+        progress::bar(self.shows_progress(), what, total)
+    }
+
+    fn shows_progress(&self) -> bool {
+        self.io.stderr_is_terminal && !self.io.stdout_is_terminal && !self.quiet && !self.json
+    }
+
+    /// A progress bar over bytes, of a command whose results do not tell how far it is.
+    pub(crate) fn byte_bar(&self, what: &'static str, total: Option<u64>) -> ProgressBar {
+        let shown = self.io.stderr_is_terminal && !self.quiet && !self.json;
+        progress::byte_bar(shown, what, total)
+    }
+
+    /// A progress bar over the bytes that go to standard output: none where they are seen themselves.
+    pub(crate) fn bytes_to_stdout(&self, what: &'static str, total: Option<u64>) -> ProgressBar {
+        if self.io.stdout_is_terminal {
+            return ProgressBar::hidden();
+        }
+        self.byte_bar(what, total)
+    }
+
+    /// Whether the user asked for results and errors alone.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Shows clap's answer: help and version are results, the rest are errors.

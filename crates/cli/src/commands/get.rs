@@ -1,31 +1,44 @@
-//! `cidbucket get`: blocks become bytes again.
+//! `cidbucket get`: blocks become bytes again, and UnixFS files and folders.
 
-use std::fs::{self, OpenOptions};
+mod files;
+
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use cidbucket::Block;
+use cidbucket_dag::unixfs::{Kind, Node};
 use futures::stream::StreamExt;
 use serde_json::json;
 
 use crate::cids::Cids;
 use crate::failure::{Failure, Outcome, Stop};
 use crate::session::Session;
+use crate::whole_file::WholeFile;
 
-/// Write blocks' bytes to standard output, or to files
+/// Write blocks' bytes, or whole files and folders
+///
+/// CID is one block: its bytes. CID/ and CID/PATH are what that leads to in UnixFS, as `add` and
+/// `ipfs add` make it: a file, or a folder and everything in it.
 ///
 /// Every block is checked against its CID before a byte of it is written. To standard output
 /// the blocks come in order, and the first that cannot be had ends it.
+///
+/// A folder that was cut off is completed by the same command: files that are there with the same
+/// bytes stay, others are replaced. Names that would lead out of the folder, and links that do, are
+/// refused; permissions and times are set where they are known, setuid never.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cidbucket get CID > photo.jpg
   cidbucket get CID -o photo.jpg
-  cidbucket get - -o blocks/ < cids.txt")]
+  cidbucket get - -o blocks/ < cids.txt
+  cidbucket get CID/ -o photos                   a folder that `cidbucket add` has added
+  cidbucket get CID/2024/1.jpg -o 1.jpg          a file in it")]
 pub(crate) struct Args {
     #[command(flatten)]
     cids: Cids,
-    /// A file for one block, or a folder for files named by CID
+    /// A file for one block, or a folder for files named by CID; of CID/ the file or folder
     ///
     /// A file appears whole or not at all. A path that ends in `/` is a folder and is made where
     /// it is missing; `-` is standard output.
@@ -40,6 +53,9 @@ enum Target {
 }
 
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
+    if let Some(path) = args.cids.content_path()? {
+        return files::run(path, args.output, session).await;
+    }
     let count = args.cids.count();
     let target = target(args.output, count)?;
     let (cids, trouble) = args.cids.open(|| session.io.take_stdin())?;
@@ -53,6 +69,9 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
             Err(error) => Err(Failure::from(error)),
         };
         bar.inc(1);
+        if let (Some(1), Ok(block)) = (count, &got) {
+            note_files(session, block);
+        }
         match (&target, got) {
             (Target::Stdout, Ok(block)) => session
                 .io
@@ -72,6 +91,18 @@ pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
     }
     bar.finish_and_clear();
     trouble.check()
+}
+
+/// Who asks for the root of a file or folder may have meant that.
+fn note_files(session: &mut Session<'_>, block: &Block) {
+    let kind = Node::of(block).map(|node| node.kind());
+    if let Ok(kind @ (Kind::File | Kind::Directory | Kind::Shard)) = kind {
+        let found = kind.described();
+        let cid = block.cid();
+        session.note(format_args!(
+            "note: this block is the root of {found}; `cidbucket get {cid}/` writes what is in it"
+        ));
+    }
 }
 
 fn target(output: Option<PathBuf>, count: Option<u64>) -> Outcome<Target> {
@@ -112,58 +143,15 @@ fn written(session: &mut Session<'_>, path: &Path, block: &Block) -> Outcome {
     Ok(())
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed into it.
 fn write(path: &Path, data: &[u8]) -> io::Result<()> {
-    // A link's target is replaced, not the link; a device or pipe is written to, not replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    if fs::metadata(&path).is_ok_and(|known| !known.is_file()) {
-        return OpenOptions::new().write(true).open(&path)?.write_all(data);
-    }
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".cidbucket-");
-    #[cfg(unix)]
-    {
-        // As for any new file; the process's mask still applies.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = WholeFile::create(path)?;
     file.write_all(data)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
+    file.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_and_a_device_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        write(&path, b"one").unwrap();
-        write(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write(&folder.path().join("no/such/folder"), b"x").is_err());
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::FileTypeExt;
-            let link = folder.path().join("link");
-            std::os::unix::fs::symlink(&path, &link).unwrap();
-            write(&link, b"three").unwrap();
-            assert!(link.is_symlink());
-            assert_eq!(fs::read(&path).unwrap(), b"three");
-            let device = Path::new("/dev/null");
-            write(device, b"x").unwrap();
-            assert!(fs::metadata(device).unwrap().file_type().is_char_device());
-        }
-    }
 
     #[test]
     fn many_blocks_need_a_folder() {

@@ -1,36 +1,52 @@
-//! `cidbucket ls`: every block of the store.
+//! `cidbucket ls`: every block of the store, or the entries of a directory.
+
+mod directory;
 
 use cidbucket::{Cursor, Listed, Listing};
+use cidbucket_dag::ContentPath;
 use futures::FutureExt;
 use futures::stream::StreamExt;
 use serde_json::json;
 
+use crate::content;
 use crate::failure::{Outcome, Stop};
-use crate::interrupt::interrupted;
+use crate::interrupt::{interrupted, until_interrupted};
 use crate::quantity;
 use crate::session::Session;
 use crate::shell::quote;
 
-/// List the blocks of the store, as CIDv1 with codec raw
+/// List the blocks of the store, or what is in a directory
 ///
-/// A store knows a block by its hash only, so the codec it was put with is not listed. Keys that
-/// are no blocks are left out and counted on standard error.
+/// Without CID, every block is listed, as CIDv1 with codec raw: a store knows a block by its hash
+/// only, so the codec it was put with is not listed. Keys that are no blocks are left out and
+/// counted on standard error.
+///
+/// With a CID, the names in that directory are listed, in its own order. A file is listed by
+/// itself. Control characters in names are escaped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cidbucket ls --long
   cidbucket ls --json | jq -s 'map(.size) | add'
+  cidbucket ls --long CID/photos                 kind, size, CID and name
   cidbucket ls --after CURSOR                    go on where a listing was cut off")]
 pub(crate) struct Args {
-    /// Print size in bytes and time of the last write too
+    /// A directory: CID/PATH, /ipfs/CID/PATH
+    #[arg(value_name = "CID[/PATH]", value_parser = content::parse)]
+    path: Option<ContentPath>,
+    /// Print size in bytes and time of the last write too; in a directory kind, size in bytes, CID
+    /// and name
     #[arg(short, long)]
     long: bool,
     /// Begin after the cursor that an interrupted listing printed
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", conflicts_with = "path")]
     after: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, session: &mut Session<'_>) -> Outcome {
+    if let Some(path) = args.path {
+        return until_interrupted(directory::show(&path, args.long, session)).await;
+    }
     let store = session.store().await?;
     let from = args.after.map_or_else(Cursor::start, Cursor::new);
     show_all(store.list(from), args.long, session).await

@@ -2,6 +2,7 @@
 
 mod dev;
 mod options;
+mod rpc;
 mod start;
 
 use crate::failure::Outcome;
@@ -23,6 +24,7 @@ Examples:
   cidbucket serve --store s3://my-bucket --token-key issuer.json
   cidbucket serve --store s3://my-bucket --jwks keys.json --listen 0.0.0.0:443 \\
     --tls-cert chain.pem --tls-key key.pem
+  cidbucket serve --store dir:blocks --rpc       Kubo's RPC over a folder, at 127.0.0.1:5001
   cidbucket serve --dev --json                   one line for scripts, then it runs on")]
 pub(crate) struct Args {
     /// Bring an S3 server for development, and serve its bucket

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::options::{Resolved, SealChoice};
+use super::rpc::Opened;
 use super::start;
 use crate::env::Env;
 use crate::failure::{Exit, Failure, Outcome};
@@ -78,7 +79,7 @@ pub(super) async fn run(args: Dev, options: Resolved, session: &mut Session<'_>)
             .note("warning: others can reach this address, and this server is not made for that");
     }
     let served = serve(&s3, &args.bucket, &data_dir, options).await;
-    let (server, token) = match served {
+    let (server, rpc, token) = match served {
         Ok(served) => served,
         Err(stop) => {
             s3.shutdown().await;
@@ -90,14 +91,11 @@ pub(super) async fn run(args: Dev, options: Resolved, session: &mut Session<'_>)
         bucket: &args.bucket,
         data_dir: &data_dir,
         service: server.url(),
+        rpc: rpc.as_ref().map(|rpc| format!("http://{}", rpc.address())),
         token,
     };
     shown.announce(session)?;
-    server
-        .run(async {
-            stopped.await;
-        })
-        .await;
+    start::run_until(stopped, server, rpc).await;
     session.note("stopping; what was stored stays");
     s3.shutdown().await;
     Ok(())
@@ -108,8 +106,8 @@ async fn serve(
     s3: &DevS3,
     bucket: &str,
     data_dir: &Path,
-    options: Resolved,
-) -> Outcome<(Server, String)> {
+    mut options: Resolved,
+) -> Outcome<(Server, Option<cidbucket_kubo::Server>, String)> {
     let mut config = S3Config::from_url(&store_url(s3, bucket), &cidbucket::s3::Env::empty())?;
     config.credentials = CredentialsSource::Static(cidbucket::presign::Credentials::new(
         s3.access_key(),
@@ -132,10 +130,17 @@ async fn serve(
         client.put_bucket_cors(&[anywhere]).await?;
     }
     let (authorizer, token) = token(data_dir, &options)?;
-    let builder =
-        ServiceBuilder::bucket(client, enforced).cache(options.cache.unwrap_or(start::CACHE));
+    let cache = options.cache.unwrap_or(start::CACHE);
+    let rpc = match options.rpc.take() {
+        None => None,
+        Some(rpc) => {
+            let opened = Opened::bucket(&client, enforced.conditions, cache);
+            Some(rpc.listen(opened).await?)
+        }
+    };
+    let builder = ServiceBuilder::bucket(client, enforced).cache(cache);
     let server = start::listen(builder, Some(authorizer), options).await?;
-    Ok((server, token))
+    Ok((server, rpc, token))
 }
 
 /// Whoever verifies tokens, and a token that may do everything. It is good for a month.
@@ -186,6 +191,7 @@ struct Shown<'a> {
     bucket: &'a str,
     data_dir: &'a Path,
     service: String,
+    rpc: Option<String>,
     token: String,
 }
 
@@ -196,11 +202,12 @@ impl Shown<'_> {
             bucket,
             data_dir,
             service,
+            rpc,
             token,
         } = self;
         let store = store_url(s3, bucket);
         if session.json {
-            session.json_line(&json!({
+            let mut line = json!({
                 "store": store,
                 "endpoint": s3.endpoint(),
                 "bucket": bucket,
@@ -209,7 +216,11 @@ impl Shown<'_> {
                 "secret_key": s3.secret_key(),
                 "service": service,
                 "token": token,
-            }))?;
+            });
+            if let Some(rpc) = rpc {
+                line["rpc"] = rpc.as_str().into();
+            }
+            session.json_line(&line)?;
             return session.flush();
         }
         let program = program(session.env);
@@ -252,6 +263,11 @@ impl Shown<'_> {
             quote(s3.secret_key()),
             quote(token),
         ))?;
+        if let Some(rpc) = rpc {
+            session.line(format_args!(
+                "\nKubo's RPC, for `ipfs --api` and the like:\n\n  {rpc}/api/v0"
+            ))?;
+        }
         session.flush()
     }
 }

@@ -1,13 +1,16 @@
 //! What `serve` is told: by options, the environment and the configuration file.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cidbucket::presign::Seal;
-use cidbucket_service::{Bounds, Settings, Tls, Verify};
+use cidbucket::{Cid, Multihash};
+use cidbucket_service::{Bounds, GatewaySettings, Settings, Tls, Verify};
 use clap::Args as _;
 
+use super::rpc::{Rpc, RpcOptions};
 use crate::failure::Failure;
 use crate::quantity::{parse_duration, parse_size};
 use crate::session::Session;
@@ -64,7 +67,32 @@ pub(super) struct Options {
     #[arg(long, value_name = "USD")]
     get_price: Option<String>,
     #[command(flatten)]
+    gateway: GatewayOptions,
+    #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    rpc: RpcOptions,
+}
+
+/// The gateway for the same blocks.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "IPFS gateway at /ipfs/")]
+struct GatewayOptions {
+    /// Serve blocks and CARs to whoever may read [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    gateway: Option<String>,
+    /// Show files and directories there too, without scripts
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    gateway_files: Option<String>,
+    /// Show files and directories at {cid}.ipfs.HOST, each CID with an origin of its own
+    #[arg(long, value_name = "HOST")]
+    gateway_host: Option<String>,
+    /// File of CIDs that the gateway is not to serve (410), one a line
+    #[arg(long, value_name = "FILE")]
+    gateway_deny: Option<String>,
+    /// Send whoever gets a block to S3 (307); Kubo then reads nothing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    gateway_redirect: Option<String>,
 }
 
 /// What clients may take of the service.
@@ -123,6 +151,7 @@ pub(super) struct Resolved {
     pub(super) cache: Option<usize>,
     pub(super) settings: Settings,
     pub(super) bounds: Bounds,
+    pub(super) rpc: Option<Rpc>,
 }
 
 /// Whose tokens are accepted.
@@ -192,6 +221,7 @@ impl Options {
         set!(said, self.write_expires, whole_seconds => settings.limits.write_expires);
         set!(said, self.put_price, price => settings.prices.put);
         set!(said, self.get_price, price => settings.prices.get);
+        settings.gateway = self.gateway.resolve(&said)?;
         self.limits.apply(&said, &mut settings, &mut bounds)?;
         Ok(Resolved {
             listen: said.get(self.listen, "listen", address)?,
@@ -201,7 +231,21 @@ impl Options {
             cache: said.get(self.cache, "cache", memory)?,
             settings,
             bounds,
+            rpc: self.rpc.resolve(&said)?,
         })
+    }
+}
+
+impl GatewayOptions {
+    fn resolve(self, said: &Said<'_>) -> Result<Option<GatewaySettings>, Failure> {
+        let mut on = true;
+        let mut settings = GatewaySettings::default();
+        set!(said, self.gateway, boolean => on);
+        set!(said, self.gateway_files, boolean => settings.files);
+        set!(said, self.gateway_redirect, boolean => settings.redirect);
+        set!(said, self.gateway_deny, denied => settings.denied);
+        settings.host = said.get(self.gateway_host, "gateway_host", host)?;
+        Ok(on.then_some(settings))
     }
 }
 
@@ -231,13 +275,13 @@ impl Limits {
 }
 
 /// What was said, and where.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     session: &'a Session<'a>,
 }
 
 impl Said<'_> {
     /// A setting as text, and where it stands.
-    fn text(&self, option: Option<String>, name: &str) -> Option<(String, String)> {
+    pub(super) fn text(&self, option: Option<String>, name: &str) -> Option<(String, String)> {
         if let Some(text) = option {
             return Some((text, format!("--{}", name.replace('_', "-"))));
         }
@@ -249,7 +293,7 @@ impl Said<'_> {
         Some((text, format!("{name} in the configuration file")))
     }
 
-    fn get<T>(
+    pub(super) fn get<T>(
         &self,
         option: Option<String>,
         name: &str,
@@ -287,6 +331,30 @@ impl Said<'_> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "give an address with its port, such as 127.0.0.1:9754 or [::1]:9754".into())
+}
+
+/// The CIDs of a file. What stands behind a `#` is for people.
+fn denied(path: &str) -> Result<HashSet<Multihash>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let cids = text.lines().enumerate().filter_map(|(at, line)| {
+        let cid = line.split('#').next().unwrap_or_default().trim();
+        (!cid.is_empty()).then_some((at, cid))
+    });
+    cids.map(|(at, cid)| match cid.parse::<Cid>() {
+        Ok(cid) => Ok(*cid.hash()),
+        Err(_) => Err(format!("{path}: line {} is no CID", at + 1)),
+    })
+    .collect()
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let labels = || text.split('.');
+    if text.chars().all(is_name) && labels().all(|label| !label.is_empty()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("give the name of a host, such as gateway.example.net, without scheme and port".into())
+    }
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

@@ -8,9 +8,11 @@ use cidbucket::s3::{S3Client, S3Config, Verdict};
 use cidbucket::{Blockstore, Location};
 use cidbucket_access::{Authorizer, KeyError, TokenAuthorizer};
 use cidbucket_service::{Enforced, ListenError, Server, Service, ServiceBuilder};
+use futures::FutureExt;
 use serde_json::json;
 
 use super::options::{Resolved, SealChoice, Tokens};
+use super::rpc::Opened;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::interrupted;
 use crate::seal_cache;
@@ -23,23 +25,26 @@ pub(super) const USUAL: SocketAddr =
 pub(super) const CACHE: usize = 64 << 20;
 
 /// Serves the store that the session names.
-pub(super) async fn run(options: Resolved, session: &mut Session<'_>) -> Outcome {
+pub(super) async fn run(mut options: Resolved, session: &mut Session<'_>) -> Outcome {
     let stopped = interrupted();
     let location = session.location()?;
-    let authorizer = match &options.tokens {
-        Some(tokens) => Some(authorizer(tokens)?),
-        None if options.settings.public_reads => None,
-        None => {
-            return Err(Failure::usage("nobody could do anything: no key verifies tokens")
+    let authorizer =
+        match &options.tokens {
+            Some(tokens) => Some(authorizer(tokens)?),
+            // Without tokens the service itself answers nobody, and the RPC all the same.
+            None if options.settings.public_reads || options.rpc.is_some() => None,
+            None => {
+                return Err(Failure::usage("nobody could do anything: no key verifies tokens")
                 .with_hint(
-                    "make a key with `cidbucket token key` and give it with --token-key, or let \
-                     anybody read with --public-reads",
+                    "make a key with `cidbucket token key` and give it with --token-key, let \
+                     anybody read with --public-reads, or answer Kubo's RPC with --rpc",
                 )
                 .into());
-        }
-    };
+            }
+        };
     let store = location.to_string();
-    let builder = match location {
+    let rpc = options.rpc.take();
+    let (builder, opened) = match location {
         Location::S3 { mut config, cache } => {
             let enforced = enforced(&mut config, options.seal, session).await?;
             let client = S3Client::new(*config)?;
@@ -48,21 +53,43 @@ pub(super) async fn run(options: Resolved, session: &mut Session<'_>) -> Outcome
                 client.clone(),
                 options.settings.public_reads,
             ));
-            ServiceBuilder::bucket(client, enforced).cache(cache)
+            let opened = Opened::bucket(&client, enforced.conditions, cache);
+            let builder = ServiceBuilder::bucket(client, enforced).cache(cache);
+            (builder, rpc.is_some().then_some(opened))
         }
         location => {
             let store: Arc<dyn Blockstore> = location.open_or_create().await?;
-            ServiceBuilder::store(store).cache(options.cache.unwrap_or(CACHE))
+            let opened = match rpc {
+                None => None,
+                Some(_) => Some(Opened::other(&location, Arc::clone(&store))?),
+            };
+            let cache = options.cache.unwrap_or(CACHE);
+            (ServiceBuilder::store(store).cache(cache), opened)
         }
     };
+    let rpc = match (rpc, opened) {
+        (Some(rpc), Some(opened)) => Some(rpc.listen(opened).await?),
+        _ => None,
+    };
     let server = listen(builder, authorizer, options).await?;
-    announce(&server, &store, session)?;
-    server
-        .run(async {
-            stopped.await;
-        })
-        .await;
+    announce(&server, rpc.as_ref(), &store, session)?;
+    run_until(stopped, server, rpc).await;
     Ok(())
+}
+
+/// Serves, by way of both interfaces, until `stopped` comes.
+pub(super) async fn run_until(
+    stopped: impl Future<Output = u8> + Send,
+    server: Server,
+    rpc: Option<cidbucket_kubo::Server>,
+) {
+    let stopped = stopped.map(|_| ()).shared();
+    let rpc = async {
+        if let Some(rpc) = rpc {
+            rpc.run(stopped.clone()).await;
+        }
+    };
+    futures::join!(server.run(stopped.clone()), rpc);
 }
 
 /// Makes the service and listens.
@@ -194,12 +221,25 @@ async fn look_at_access(client: S3Client, public: bool) {
     }
 }
 
-fn announce(server: &Server, store: &str, session: &mut Session<'_>) -> Outcome {
+fn announce(
+    server: &Server,
+    rpc: Option<&cidbucket_kubo::Server>,
+    store: &str,
+    session: &mut Session<'_>,
+) -> Outcome {
     let url = server.url();
+    let rpc = rpc.map(|rpc| format!("http://{}", rpc.address()));
     if session.json {
-        session.json_line(&json!({ "service": url, "store": store }))?;
+        let mut line = json!({ "service": url, "store": store });
+        if let Some(rpc) = rpc {
+            line["rpc"] = rpc.into();
+        }
+        session.json_line(&line)?;
     } else {
         session.line(format_args!("serving {store} at {url}"))?;
+        if let Some(rpc) = rpc {
+            session.line(format_args!("Kubo's RPC at {rpc}/api/v0"))?;
+        }
     }
     session.flush()
 }
