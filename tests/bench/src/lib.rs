@@ -6,3 +6,4 @@
 pub mod alloc;
 pub mod memory_server;
 pub mod relay;
+pub mod running;

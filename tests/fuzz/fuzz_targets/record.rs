@@ -52,7 +52,10 @@ async fn work(place: u8, bytes: &[u8]) {
 
     // In the place of one of them, or beside it.
     let lease = format!(".cidbucket/leases/{id}");
-    let page = records.list(".cidbucket/quotas/", None).await.expect("in memory");
+    let page = records
+        .list(".cidbucket/quotas/", None)
+        .await
+        .expect("in memory");
     let key = match place % 3 {
         0 => lease,
         1 => format!("{lease}.end"),

@@ -1,11 +1,10 @@
 //! The S3 server and the service, and the relays beside the service.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use cidbucket_bench::relay::Relay;
+use cidbucket_bench::running::{Running, binary};
 
 /// All that runs. Ends with it.
 pub struct Setup {
@@ -80,62 +79,8 @@ impl Setup {
 
     /// CPU time of the service's process so far, in seconds.
     pub fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.service.child.id()));
-        let stat = stat.expect("Linux's /proc");
-        // Behind the name, which is in parentheses: utime and stime are fields 14 and 15.
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .expect("a name")
-            .1
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = fields[11..13]
-            .iter()
-            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
-            .sum();
-        ticks as f64 / 100.0
+        self.service.cpu()
     }
-}
-
-impl Drop for Setup {
-    fn drop(&mut self) {
-        for running in [&mut self.service, &mut self.s3] {
-            let _ = running.child.kill();
-            let _ = running.child.wait();
-        }
-    }
-}
-
-struct Running {
-    child: Child,
-    ready: serde_json::Value,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        stdout.read_line(&mut line).expect("a line");
-        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        Self { child, ready }
-    }
-
-    fn field(&self, name: &str) -> String {
-        let field = self.ready[name].as_str();
-        field.unwrap_or_else(|| panic!("no {name}")).to_owned()
-    }
-}
-
-fn binary() -> PathBuf {
-    std::env::var_os("CIDBUCKET_BIN").map_or_else(
-        || PathBuf::from("../../target/release/cidbucket"),
-        PathBuf::from,
-    )
 }
 
 fn addr(url: &str) -> SocketAddr {
