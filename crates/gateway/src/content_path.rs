@@ -21,6 +21,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContentPath {
     pub(crate) root: Cid,
+    /// The root as text, which several headers hold.
+    pub(crate) root_text: String,
     /// Names below it, percent-decoded, none empty.
     pub(crate) segments: Vec<String>,
     /// Whether the path ends in `/`.
@@ -54,6 +56,7 @@ impl ContentPath {
             )));
         }
         Ok(Self {
+            root_text: root.to_string(),
             root,
             segments,
             slash,
@@ -68,7 +71,7 @@ impl ContentPath {
 
     /// The whole path as it stands in a URL, without a `/` at the end.
     pub(crate) fn url(&self) -> String {
-        let mut url = format!("/ipfs/{}", self.root);
+        let mut url = format!("/ipfs/{}", self.root_text);
         if !self.segments.is_empty() {
             url.push('/');
             url.push_str(&self.below());

@@ -1,5 +1,7 @@
 //! Entity tags, and the conditions of requests on them (RFC 9110 §8.8.3, §13.1). Pure.
 
+use std::fmt::Display;
+
 use cidbucket_blockstore::{Cid, Hash};
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, HeaderValue, header};
@@ -10,7 +12,7 @@ pub(crate) struct EntityTag(String);
 
 impl EntityTag {
     /// Of bytes that are always the same: a block (`raw`), or a file.
-    pub(crate) fn strong(cid: &Cid, suffix: &str) -> Self {
+    pub(crate) fn strong(cid: &dyn Display, suffix: &str) -> Self {
         Self(format!("\"{cid}{suffix}\""))
     }
 

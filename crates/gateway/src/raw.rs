@@ -19,7 +19,7 @@ pub(crate) async fn answer(
     audience: Audience,
 ) -> Result<Response<Body>, Refusal> {
     let cid = ask.root();
-    let tag = EntityTag::strong(cid, ".raw");
+    let tag = EntityTag::strong(&ask.path.root_text, ".raw");
     let condition = tag.none_match(&ask.conditions);
     let mut answer = match condition {
         // Blocks never change: whoever has the tag has the block.
@@ -50,11 +50,11 @@ pub(crate) async fn answer(
     if !outside {
         headers::keep(headers, &tag, Keep::ForEver, audience);
     }
-    headers::origin(headers, &ask.path, &cid.to_string(), negotiated);
+    headers::origin(headers, &ask.path, &ask.path.root_text, negotiated);
     if answer.status().is_success() {
         let headers = answer.headers_mut();
         let name = ask.query.get("filename");
-        let name = name.map_or_else(|| format!("{cid}.bin"), str::to_owned);
+        let name = name.map_or_else(|| format!("{}.bin", ask.path.root_text), str::to_owned);
         headers::inert(headers, &name);
         for (name, value) in [
             (header::CONTENT_TYPE, RAW),
