@@ -16,8 +16,6 @@ pub(crate) const IPFS_ROOTS: HeaderName = HeaderName::from_static("x-ipfs-roots"
 /// What the headers of an answer may take, in bytes: Kubo's client takes 2 KiB, and the server adds
 /// some of its own.
 const ROOM: usize = 1800;
-/// How many headers an answer has at most, those of the service included.
-pub(crate) const MOST: usize = 20;
 /// Longest name in `Content-Disposition`, in bytes.
 const MAX_NAME: usize = 150;
 

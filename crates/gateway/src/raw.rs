@@ -47,8 +47,6 @@ pub(crate) async fn answer(
     };
     let outside = answer.status() == StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = answer.headers_mut();
-    // Of a small block's answer, growing the map step by step would be a good part.
-    headers.reserve(headers::MOST);
     if !outside {
         headers::keep(headers, &tag, Keep::ForEver, audience);
     }
