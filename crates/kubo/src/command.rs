@@ -17,7 +17,11 @@ mod tar;
 mod value;
 mod version;
 
+use cidbucket_blockstore::Cid;
+use cidbucket_records::PinType;
+
 use crate::node::Node;
+use crate::pinner::Wanted;
 use crate::wire::call::Call;
 use crate::wire::commands::Command;
 use crate::wire::emitter::Emitter;
@@ -43,6 +47,13 @@ impl Context {
         self.upload
             .take()
             .ok_or_else(|| Failure::client("file argument 'data' is required"))
+    }
+
+    /// Pins a whole DAG, and tells nobody how far that is.
+    async fn pin(&self, root: Cid) -> Result<(), Failure> {
+        let wanted = Wanted::new(root, PinType::Recursive);
+        let quiet = |_| async { Ok(()) };
+        self.node.pinner().add(wanted, quiet).await
     }
 }
 

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use cidbucket_blockstore::{Block, Cid, DEFAULT_MAX_BLOCK, Hash, Multihash, codec_code};
-use cidbucket_records::PinType;
 use serde_json::json;
 
 use super::Context;
 use crate::cid_text::CidText;
 use crate::path;
-use crate::pinner::Wanted;
 use crate::wire::failure::{Failure, could_not_find};
 use crate::wire::options::Options;
 use crate::wire::upload::{File, too_large};
@@ -47,12 +45,7 @@ pub(super) async fn put(mut context: Context) -> Result<(), Failure> {
         let block = form.block(data)?;
         context.node.store().put(&block).await?;
         if pin {
-            let wanted = Wanted::new(*block.cid(), PinType::Recursive);
-            context
-                .node
-                .pinner()
-                .add(wanted, |_| async { Ok(()) })
-                .await?;
+            context.pin(*block.cid()).await?;
         }
         let answer = json!({ "Key": text.write(block.cid()), "Size": size });
         context.out.value(&answer).await?;

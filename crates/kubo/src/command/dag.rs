@@ -2,7 +2,6 @@
 
 use cidbucket_blockstore::{Block, Cid, DEFAULT_MAX_BLOCK};
 use cidbucket_dag::{DagError, WalkOptions, car, walk};
-use cidbucket_records::PinType;
 use futures::stream::StreamExt;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -11,7 +10,6 @@ use tokio::time::{Duration, Instant};
 use super::{Context, block, value};
 use crate::cid_text::CidText;
 use crate::path;
-use crate::pinner::Wanted;
 use crate::wire::failure::Failure;
 
 /// How often progress is told.
@@ -38,12 +36,7 @@ pub(super) async fn put(mut context: Context) -> Result<(), Failure> {
         let block = Block::encode(store_as, hash, data)?;
         context.node.store().put(&block).await?;
         if pin {
-            let wanted = Wanted::new(*block.cid(), PinType::Recursive);
-            context
-                .node
-                .pinner()
-                .add(wanted, |_| async { Ok(()) })
-                .await?;
+            context.pin(*block.cid()).await?;
         }
         context
             .out

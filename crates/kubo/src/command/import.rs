@@ -2,12 +2,10 @@
 
 use cidbucket_blockstore::Cid;
 use cidbucket_dag::car::{CarDecoder, CarLimits, Event};
-use cidbucket_records::PinType;
 use serde_json::json;
 
 use super::{Context, dag};
 use crate::block_writer::BlockWriter;
-use crate::pinner::Wanted;
 use crate::wire::failure::Failure;
 use crate::wire::upload::File;
 
@@ -53,12 +51,7 @@ pub(super) async fn import(mut context: Context) -> Result<(), Failure> {
         let mut seen = std::collections::HashSet::new();
         roots.retain(|root| seen.insert(*root));
         for root in roots {
-            let wanted = Wanted::new(root, PinType::Recursive);
-            let pinned = context
-                .node
-                .pinner()
-                .add(wanted, |_| async { Ok(()) })
-                .await;
+            let pinned = context.pin(root).await;
             let message = pinned
                 .err()
                 .map_or_else(String::new, |failure| failure.message);
