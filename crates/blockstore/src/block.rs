@@ -1,5 +1,6 @@
 //! A block: bytes and the CID they were checked against.
 
+use crate::codec::RAW;
 use std::fmt;
 
 use bytes::Bytes;
@@ -9,9 +10,6 @@ use crate::{Cid, Error, Hash, Multihash, Report, Result};
 
 /// Default limit on a block's size in bytes: 2 MiB, as Kubo and Bitswap have it.
 pub const DEFAULT_MAX_BLOCK: usize = 2 << 20;
-
-/// The codec `raw` of the multicodec table.
-const RAW: u64 = 0x55;
 
 /// Bytes together with the CID they were checked against.
 ///

@@ -1,17 +1,38 @@
-//! Names of the codecs a CID may have, from the multicodec table.
+//! The codecs a CID may have, from the [multicodec table].
+//!
+//! [multicodec table]: https://github.com/multiformats/multicodec/blob/master/table.csv
+
+/// Bytes without links: `raw`.
+pub const RAW: u64 = 0x55;
+/// `dag-pb`, which files and directories of UnixFS are made of.
+pub const DAG_PB: u64 = 0x70;
+/// `dag-cbor`.
+pub const DAG_CBOR: u64 = 0x71;
+/// `dag-json`.
+pub const DAG_JSON: u64 = 0x0129;
+/// Signed or encrypted `dag-cbor`: `dag-jose`.
+pub const DAG_JOSE: u64 = 0x85;
+/// CBOR without links: `cbor`.
+pub const CBOR: u64 = 0x51;
+/// JSON without links: `json`.
+pub const JSON: u64 = 0x0200;
+/// A public key of libp2p: `libp2p-key`.
+pub const LIBP2P_KEY: u64 = 0x72;
+/// An object of git: `git-raw`.
+pub const GIT_RAW: u64 = 0x78;
 
 /// The codecs that have a name here, with their codes, most usual first. Any other is known by its
 /// code alone, and is as good.
 pub const CODECS: &[(&str, u64)] = &[
-    ("raw", 0x55),
-    ("dag-pb", 0x70),
-    ("dag-cbor", 0x71),
-    ("dag-json", 0x0129),
-    ("dag-jose", 0x85),
-    ("cbor", 0x51),
-    ("json", 0x0200),
-    ("libp2p-key", 0x72),
-    ("git-raw", 0x78),
+    ("raw", RAW),
+    ("dag-pb", DAG_PB),
+    ("dag-cbor", DAG_CBOR),
+    ("dag-json", DAG_JSON),
+    ("dag-jose", DAG_JOSE),
+    ("cbor", CBOR),
+    ("json", JSON),
+    ("libp2p-key", LIBP2P_KEY),
+    ("git-raw", GIT_RAW),
 ];
 
 /// The code of a codec's name.

@@ -4,6 +4,7 @@
 //!
 //! - [`Block`]: bytes with the CID they were *checked* against. A `Block` in your hand is the proof
 //!   that the check was done, so no layer below hashes again.
+//! - [`codec`]: the codecs a CID may have.
 //! - [`Hash`](enum@Hash): the hash functions a CID may use (Kubo's allow-list).
 //! - [`Blockstore`]: the trait: get, put, size, delete, list, and their batch forms.
 //! - [`Listing`]: a listing that reports errors, counts foreign keys and can be resumed.
@@ -19,7 +20,7 @@
 //! The promises behind these types are written down in `docs/semantics.md`.
 
 mod block;
-mod codec;
+pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod counting;

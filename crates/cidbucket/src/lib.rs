@@ -52,7 +52,7 @@ mod readme {}
 pub use cidbucket_adapters as adapters;
 pub use cidbucket_blockstore::{
     Block, Blockstore, BoxStream, Bytes, CODECS, Cid, Cursor, DEFAULT_MAX_BLOCK, Error, Hash,
-    Limits, Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, codec_code,
+    Limits, Listed, Listing, MemoryBlockstore, Multihash, Page, Report, Result, codec, codec_code,
     codec_name, raw_cid,
 };
 #[cfg(feature = "folder")]

@@ -4,13 +4,14 @@ use std::iter;
 use std::ops::Range;
 use std::str::FromStr;
 
+use cidbucket_blockstore::codec::DAG_PB;
 use cidbucket_blockstore::{Block, Blockstore, Cid};
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::ahead::{Step, Steps, UNKNOWN_SIZE, Visitor, Wanted, ahead};
 use crate::resolve::follow;
-use crate::unixfs::{self, DAG_PB, Kind, Node, Part, malformed};
+use crate::unixfs::{self, Kind, Node, Part, malformed};
 use crate::walk::Visited;
 use crate::{ContentPath, DagError, Result, WalkOptions, walk};
 

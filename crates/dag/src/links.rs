@@ -2,6 +2,9 @@
 
 mod git_raw;
 
+use cidbucket_blockstore::codec::{
+    CBOR, DAG_CBOR, DAG_JOSE, DAG_JSON, DAG_PB, GIT_RAW, JSON, LIBP2P_KEY, RAW,
+};
 use std::fmt::Display;
 
 use bytes::Bytes;
@@ -11,7 +14,6 @@ use ipld_core::serde::ExtractLinks;
 use ipld_dagpb::PbNode;
 
 use crate::{DagError, Result};
-use git_raw::GIT_RAW;
 
 /// The links of a block, in order of appearance, duplicates kept.
 ///
@@ -38,16 +40,6 @@ pub(crate) fn of_block(block: &Block) -> Result<Vec<Cid>> {
 pub(crate) fn is_leaf(cid: &Cid) -> bool {
     matches!(cid.codec(), RAW | CBOR | JSON | LIBP2P_KEY)
 }
-
-// Of the multicodec table.
-const CBOR: u64 = 0x51;
-const RAW: u64 = 0x55;
-const DAG_PB: u64 = 0x70;
-const DAG_CBOR: u64 = 0x71;
-const LIBP2P_KEY: u64 = 0x72;
-const DAG_JOSE: u64 = 0x85;
-const DAG_JSON: u64 = 0x0129;
-const JSON: u64 = 0x0200;
 
 fn of(cid: &Cid, data: &Bytes) -> Result<Vec<Cid>> {
     match cid.codec() {

@@ -1,17 +1,13 @@
 //! Following a path from block to block.
 
+use cidbucket_blockstore::codec::{CBOR, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW};
 use std::fmt;
 
 use cidbucket_blockstore::{Block, Blockstore, Cid, codec_name};
 use ipld_core::ipld::Ipld;
 
-use crate::unixfs::{self, DAG_PB, Found, Kind, Node, RAW, Search};
+use crate::unixfs::{self, Found, Kind, Node, Search};
 use crate::{ContentPath, DagError, Result};
-
-const CBOR: u64 = 0x51;
-const DAG_CBOR: u64 = 0x71;
-const DAG_JSON: u64 = 0x0129;
-const JSON: u64 = 0x0200;
 
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub use node::{Kind, Link, Mtime, Node};
 
 pub(crate) use cat::Part;
 pub(crate) use directory::{Found, Search, find};
-pub(crate) use node::{DAG_PB, RAW, malformed, read};
+pub(crate) use node::{malformed, read};
 
 use crate::{DagError, Result};
 

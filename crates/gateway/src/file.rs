@@ -1,5 +1,6 @@
 //! Files for people: the bytes that UnixFS makes of a DAG.
 
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,9 +20,6 @@ use crate::raw::outside;
 use crate::route::follow;
 use crate::{Audience, Body, Cid, Refusal, directory, media_type};
 
-/// The codecs that UnixFS has.
-const RAW: u64 = 0x55;
-const DAG_PB: u64 = 0x70;
 /// What is shown for a directory that has it.
 const INDEX: &str = "index.html";
 

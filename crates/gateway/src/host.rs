@@ -2,6 +2,7 @@
 
 use cid::Version;
 use cid::multibase::Base;
+use cidbucket_blockstore::codec::DAG_PB;
 use http::{HeaderMap, Uri, header};
 
 use crate::content_path::{ContentPath, parse_cid};
@@ -9,8 +10,6 @@ use crate::{Cid, Refusal};
 
 /// Longest label of a name (RFC 1034 §3.1), in bytes.
 const MAX_LABEL: usize = 63;
-/// The codec `dag-pb`, which `CIDv0` implies.
-const DAG_PB: u64 = 0x70;
 
 /// What a request's host is.
 #[derive(Debug, Clone, PartialEq, Eq)]

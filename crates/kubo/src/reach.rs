@@ -1,5 +1,6 @@
 //! What can be reached from some roots, each CID once, without reading what has no links.
 
+use cidbucket_blockstore::codec::RAW;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -7,8 +8,6 @@ use cidbucket_blockstore::{Blockstore, BoxStream, Cid};
 use cidbucket_dag::{DagError, links};
 use futures::stream::{self, FuturesUnordered, StreamExt};
 
-/// The codec `raw`, whose blocks have no links.
-const RAW: u64 = 0x55;
 /// How many blocks are looked at at once.
 const CONCURRENCY: usize = 32;
 /// How many CIDs are remembered at most: 16 bytes each, so about a gigabyte.

@@ -3,11 +3,9 @@
 //! <https://ipld.io/specs/codecs/git/>, as far as links go: a tree links to its entries, a commit to
 //! its tree, parents and merged tags' objects, a tag to its object.
 
+use cidbucket_blockstore::codec::GIT_RAW;
 use cidbucket_blockstore::{Cid, Hash, Multihash};
 use data_encoding::HEXLOWER;
-
-/// The codec `git-raw` of the multicodec table.
-pub(super) const GIT_RAW: u64 = 0x78;
 
 /// Length of a SHA-1, in bytes.
 const SHA1: usize = 20;

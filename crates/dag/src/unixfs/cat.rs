@@ -4,11 +4,12 @@ use std::iter;
 use std::ops::Range;
 
 use bytes::Bytes;
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use cidbucket_blockstore::{Block, Blockstore, Cid, codec_name};
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::node::{DAG_PB, Link, Node, RAW, malformed};
+use super::node::{Link, Node, malformed};
 use crate::ahead::{Step, Steps, UNKNOWN_SIZE, Visitor, Wanted, ahead};
 use crate::{DagError, Result};
 

@@ -3,13 +3,14 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use bytes::Bytes;
+use cidbucket_blockstore::codec::RAW;
 use cidbucket_blockstore::{Block, Blockstore, Cid, DEFAULT_MAX_BLOCK};
 use ipld_dagpb::PbNode;
 use prost::Message;
 
 use super::cat::{MAX_DEPTH, Part};
 use super::message::{Data, DataType};
-use super::node::{Link, Node, RAW};
+use super::node::{Link, Node};
 use crate::{DagError, Result};
 
 /// Whether `local` has the same bytes as the file whose root is `node`.

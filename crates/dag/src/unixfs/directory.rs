@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::iter;
 
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use cidbucket_blockstore::{Block, Blockstore, Cid, codec_name};
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::hamt::{Fanout, HashBits};
-use super::node::{DAG_PB, Kind, Link, Node, RAW, malformed};
+use super::node::{Kind, Link, Node, malformed};
 use crate::ahead::{Step, Steps, UNKNOWN_SIZE, Visitor, Wanted, ahead};
 use crate::{DagError, Result};
 

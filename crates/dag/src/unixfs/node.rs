@@ -1,5 +1,6 @@
 //! One node of UnixFS, read from one block and checked in itself.
 
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use std::fmt;
 
 use bytes::Bytes;
@@ -10,11 +11,6 @@ use prost::Message;
 use super::hamt::{Fanout, MURMUR3_X64_64};
 use super::message::{Data, DataType};
 use crate::{DagError, Result};
-
-/// The codec `raw`.
-pub(crate) const RAW: u64 = 0x55;
-/// The codec `dag-pb`.
-pub(crate) const DAG_PB: u64 = 0x70;
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

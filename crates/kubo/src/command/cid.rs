@@ -1,5 +1,6 @@
 //! `cid`: CIDs in other forms.
 
+use cidbucket_blockstore::codec::DAG_PB;
 use cidbucket_blockstore::{CODECS, Cid, Hash, codec_name};
 use ipld_core::cid::Version;
 use multibase::Base;
@@ -8,9 +9,6 @@ use serde_json::{Value, json};
 use super::{Context, block};
 use crate::cid_text::{BASES, base};
 use crate::wire::failure::Failure;
-
-/// The codec of dag-pb.
-const DAG_PB: u64 = 0x70;
 
 pub(super) async fn base32(context: Context) -> Result<(), Failure> {
     let form = Form {

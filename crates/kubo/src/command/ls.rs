@@ -1,5 +1,6 @@
 //! `ls`: the entries of directories.
 
+use cidbucket_blockstore::codec::RAW;
 use std::time::{Duration, UNIX_EPOCH};
 
 use cidbucket_blockstore::{Blockstore, Cid};
@@ -12,8 +13,6 @@ use crate::cid_text::CidText;
 use crate::path;
 use crate::wire::failure::Failure;
 
-/// The codec `raw`.
-const RAW: u64 = 0x55;
 /// How many entries are looked at at once.
 const CONCURRENCY: usize = 16;
 

@@ -1,17 +1,11 @@
 //! What a block says, as a value of IPLD's data model.
 
+use cidbucket_blockstore::codec::{CBOR, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW};
 use cidbucket_blockstore::{Block, Cid, codec_name};
 use ipld_core::ipld::Ipld;
 use ipld_dagpb::PbNode;
 
 use crate::wire::failure::Failure;
-
-const RAW: u64 = 0x55;
-const DAG_PB: u64 = 0x70;
-const DAG_CBOR: u64 = 0x71;
-const CBOR: u64 = 0x51;
-const DAG_JSON: u64 = 0x0129;
-const JSON: u64 = 0x0200;
 
 /// Reads bytes of a codec.
 pub(super) fn decode(codec: u64, data: &[u8]) -> Result<Ipld, Failure> {

@@ -1,5 +1,6 @@
 //! The entries of a directory, or a file itself.
 
+use cidbucket::codec::{DAG_PB, RAW};
 use cidbucket::{Blockstore, Cid};
 use cidbucket_dag::unixfs::{self, Entry, Kind, Node};
 use cidbucket_dag::{ContentPath, DagError, resolve};
@@ -9,9 +10,6 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 use crate::{codec, content, quantity};
-
-/// The codec `raw`, of blocks that are files by themselves.
-const RAW: u64 = 0x55;
 
 pub(super) async fn show(path: &ContentPath, long: bool, session: &mut Session<'_>) -> Outcome {
     let store = session.store().await?;
@@ -66,9 +64,6 @@ async fn look(store: &dyn Blockstore, entry: &Entry) -> Result<Seen, DagError> {
     }
     Ok(Seen::Nothing)
 }
-
-/// The codec `dag-pb`, of everything else in UnixFS.
-const DAG_PB: u64 = 0x70;
 
 fn line(session: &mut Session<'_>, entry: &Entry, seen: &Seen, long: bool) -> Outcome {
     if session.json {

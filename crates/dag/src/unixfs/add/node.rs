@@ -9,7 +9,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::Added;
 use crate::unixfs::message::Data;
-use crate::unixfs::{DAG_PB, RAW};
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 
 /// How blocks are named.
 #[derive(Debug, Clone, Copy)]
