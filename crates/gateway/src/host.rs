@@ -4,6 +4,7 @@ use cid::Version;
 use cid::multibase::Base;
 use cidbucket_blockstore::codec::DAG_PB;
 use http::{HeaderMap, Uri, header};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::content_path::{ContentPath, parse_cid};
 use crate::{Cid, Refusal};
@@ -69,7 +70,8 @@ pub(crate) fn location(
     let mut url = format!("//{label}.ipfs.{host}{port}/{}{slash}", path.below());
     if let Some(query) = query {
         url.push('?');
-        url.push_str(query);
+        // As it was sent, but in ASCII, which a request need not keep to and a header must.
+        url.extend(utf8_percent_encode(query, CONTROLS));
     }
     Ok(url)
 }
@@ -147,6 +149,10 @@ mod tests {
         assert_eq!(
             location(&format!("{CID}/a%20b/"), Some("x=y")).unwrap(),
             format!("//{CID}.ipfs.gw.example:8080/a%20b/?x=y")
+        );
+        assert_eq!(
+            location(CID, Some("x=%20+ä")).unwrap(),
+            format!("//{CID}.ipfs.gw.example:8080/?x=%20+%C3%A4")
         );
         assert_eq!(
             location("QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR", None).unwrap(),
