@@ -48,7 +48,7 @@ pub(crate) async fn answer(
     };
     let found = answer.status().is_success();
     let headers = answer.headers_mut();
-    headers::keep(headers, &tag, Keep::ForEver, audience);
+    headers::keep(headers, tag, Keep::ForEver, audience);
     headers::origin(headers, &ask.path, &roots, negotiated);
     if found {
         let name = ask.query.get("filename");

@@ -32,12 +32,17 @@ pub(crate) struct ContentPath {
 impl ContentPath {
     /// Reads what comes after `/ipfs/` in a URL's path.
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
-        let (root, rest) = text.split_once('/').unwrap_or((text, ""));
-        Self::under(parse_cid(root)?, rest, text.ends_with('/'))
+        let (sent, rest) = text.split_once('/').unwrap_or((text, ""));
+        let root = parse_cid(sent)?;
+        Self::of(root, text_of(&root, sent), rest, text.ends_with('/'))
     }
 
     /// Reads the path below a CID.
     pub(crate) fn under(root: Cid, rest: &str, slash: bool) -> Result<Self, Refusal> {
+        Self::of(root, root.to_string(), rest, slash)
+    }
+
+    fn of(root: Cid, root_text: String, rest: &str, slash: bool) -> Result<Self, Refusal> {
         let segments = rest
             .split('/')
             .filter(|segment| !segment.is_empty())
@@ -56,8 +61,8 @@ impl ContentPath {
             )));
         }
         Ok(Self {
-            root_text: root.to_string(),
             root,
+            root_text,
             segments,
             slash,
         })
@@ -71,7 +76,7 @@ impl ContentPath {
 
     /// The whole path as it stands in a URL, without a `/` at the end.
     pub(crate) fn url(&self) -> String {
-        let mut url = format!("/ipfs/{}", self.root_text);
+        let mut url = ["/ipfs/", &self.root_text].concat();
         if !self.segments.is_empty() {
             url.push('/');
             url.push_str(&self.below());
@@ -90,6 +95,19 @@ pub(crate) fn encode(segment: &str) -> String {
     utf8_percent_encode(segment, SEGMENT).to_string()
 }
 
+/// A CID as text, in its own base, however it was sent.
+fn text_of(cid: &Cid, sent: &str) -> String {
+    // In base32 in lower case, in which CIDs are mostly sent, only one text of this length decodes to
+    // the CID, and a longer one has something after it.
+    let length = 1 + (cid.encoded_len() * 8).div_ceil(5);
+    let lower = !sent.bytes().any(|byte| byte.is_ascii_uppercase());
+    if sent.starts_with('b') && lower && sent.len() == length {
+        sent.to_owned()
+    } else {
+        cid.to_string()
+    }
+}
+
 /// A CID of the request, whose hash is accepted. Its text is not repeated: it may be anything.
 pub(crate) fn parse_cid(text: &str) -> Result<Cid, Refusal> {
     let cid: Cid = (text.len() <= MAX_CID)
@@ -103,6 +121,8 @@ pub(crate) fn parse_cid(text: &str) -> Result<Cid, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use cid::multibase::Base;
+
     use super::*;
 
     const CID: &str = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
@@ -155,6 +175,29 @@ mod tests {
         }
         assert_eq!(parse(&format!("CID{}", "/a".repeat(129))), Err(400));
         assert!(parse(&format!("CID{}", "/a".repeat(128))).is_ok());
+    }
+
+    #[test]
+    fn a_root_has_one_text() {
+        let own = ContentPath::parse(CID).unwrap();
+        assert_eq!(own.root_text, CID);
+        let upper = own.root.to_string_of_base(Base::Base32Upper).unwrap();
+        assert_eq!(ContentPath::parse(&upper).unwrap().root_text, CID);
+        // Whatever else is read as a CID is written as that CID.
+        let signs = "abcdefghijklmnopqrstuvwxyzABZ01234567=-_";
+        let mut read = 0;
+        for at in 1..=CID.len() {
+            for sign in signs.chars() {
+                for end in [at, CID.len().min(at + 1)] {
+                    let text = format!("{}{sign}{}", &CID[..at], &CID[end..]);
+                    if let Ok(path) = ContentPath::parse(&text) {
+                        read += 1;
+                        assert_eq!(path.root_text, path.root.to_string(), "{text}");
+                    }
+                }
+            }
+        }
+        assert!(read > 1000, "{read}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) fn answer(
     };
     let found = answer.status().is_success();
     let headers = answer.headers_mut();
-    headers::keep(headers, &tag, Keep::Week, shown.audience);
+    headers::keep(headers, tag, Keep::Week, shown.audience);
     headers::origin(headers, &ask.path, roots, shown.negotiated);
     if found {
         for (name, value) in [

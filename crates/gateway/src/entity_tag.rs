@@ -1,19 +1,17 @@
 //! Entity tags, and the conditions of requests on them (RFC 9110 §8.8.3, §13.1). Pure.
 
-use std::fmt::Display;
-
 use cidbucket_blockstore::{Cid, Hash};
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, HeaderValue, header};
 
 /// An entity tag, as it stands in `Etag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EntityTag(String);
+pub(crate) struct EntityTag(HeaderValue);
 
 impl EntityTag {
     /// Of bytes that are always the same: a block (`raw`), or a file.
-    pub(crate) fn strong(cid: &dyn Display, suffix: &str) -> Self {
-        Self(format!("\"{cid}{suffix}\""))
+    pub(crate) fn strong(cid: &str, suffix: &str) -> Self {
+        Self::of(["\"", cid, suffix, "\""].concat())
     }
 
     /// Of an answer that another version of this program may give with other bytes. `of` is all that
@@ -24,12 +22,16 @@ impl EntityTag {
         let digest = BASE32_NOPAD
             .encode(&digest.digest()[..10])
             .to_ascii_lowercase();
-        Self(format!("W/\"{cid}{suffix}.{digest}\""))
+        Self::of(format!("W/\"{cid}{suffix}.{digest}\""))
+    }
+
+    fn of(text: String) -> Self {
+        Self(HeaderValue::try_from(text).expect("CIDs and digests are ASCII"))
     }
 
     /// The header.
-    pub(crate) fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.0).expect("CIDs and digests are ASCII")
+    pub(crate) fn into_header(self) -> HeaderValue {
+        self.0
     }
 
     /// Whether `If-None-Match` names this tag, by weak comparison (RFC 9110 §13.1.2). `*` is said
@@ -44,7 +46,7 @@ impl EntityTag {
             }
             // A tag has no quote in it, and may have a comma.
             let quoted = value.split(|byte| *byte == b'"').skip(1).step_by(2);
-            if quoted.into_iter().any(|tag| tag == own.as_bytes()) {
+            if quoted.into_iter().any(|tag| tag == own) {
                 found = IfNoneMatch::Same;
             }
         }
@@ -57,11 +59,14 @@ impl EntityTag {
         let Some(value) = headers.get(header::IF_RANGE) else {
             return true;
         };
-        !self.0.starts_with("W/") && value.as_bytes() == self.0.as_bytes()
+        !self.0.as_bytes().starts_with(b"W/") && *value == self.0
     }
 
-    fn opaque(&self) -> &str {
-        self.0.trim_start_matches("W/").trim_matches('"')
+    /// What stands within its quotes.
+    fn opaque(&self) -> &[u8] {
+        let text = self.0.as_bytes();
+        let quoted = text.strip_prefix(b"W/").unwrap_or(text);
+        &quoted[1..quoted.len() - 1]
     }
 }
 
@@ -89,9 +94,9 @@ mod tests {
     #[test]
     fn if_none_match() {
         let block = Block::raw("x");
-        let tag = EntityTag::strong(block.cid(), ".raw");
+        let tag = EntityTag::strong(&block.cid().to_string(), ".raw");
         let own = format!("\"{}.raw\"", block.cid());
-        assert_eq!(tag.header(), own);
+        assert_eq!(tag.0, own);
         for (value, expected) in [
             (own.clone(), IfNoneMatch::Same),
             (format!("W/{own}"), IfNoneMatch::Same),
@@ -111,7 +116,7 @@ mod tests {
     #[test]
     fn if_range_wants_the_very_tag() {
         let cid = *Block::raw("x").cid();
-        let tag = EntityTag::strong(&cid, "");
+        let tag = EntityTag::strong(&cid.to_string(), "");
         assert!(tag.if_range(&HeaderMap::new()));
         for (value, holds) in [
             (format!("\"{cid}\""), true),
@@ -133,7 +138,7 @@ mod tests {
         let one = EntityTag::weak(&cid, ".car", "a");
         assert_eq!(one, EntityTag::weak(&cid, ".car", "a"));
         assert_ne!(one, EntityTag::weak(&cid, ".car", "b"));
-        let text = one.header();
+        let text = one.into_header();
         assert!(
             text.to_str()
                 .unwrap()

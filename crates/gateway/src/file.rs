@@ -125,7 +125,7 @@ impl Shown<'_> {
             media_type,
         } = file;
         let ask = self.ask;
-        let tag = EntityTag::strong(&cid, "");
+        let tag = EntityTag::strong(&cid.to_string(), "");
         let range = if !ask.head && tag.if_range(&ask.conditions) {
             wanted(&ask.conditions, size)
         } else {
@@ -150,7 +150,7 @@ impl Shown<'_> {
         };
         let found = answer.status().is_success();
         let headers = answer.headers_mut();
-        headers::keep(headers, &tag, Keep::ForEver, self.audience);
+        headers::keep(headers, tag, Keep::ForEver, self.audience);
         headers::origin(headers, &ask.path, roots, self.negotiated);
         if found {
             let media_type = HeaderValue::from_str(&media_type);

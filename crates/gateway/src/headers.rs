@@ -19,6 +19,32 @@ const ROOM: usize = 1800;
 /// Longest name in `Content-Disposition`, in bytes.
 const MAX_NAME: usize = 150;
 
+/// See [`cross_origin`]. Constants, as they would be checked for each answer.
+const CROSS_ORIGIN: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    ),
+    (
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, OPTIONS"),
+    ),
+    (
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range, \
+             User-Agent, X-Requested-With",
+        ),
+    ),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "Content-Length, Content-Location, Content-Range, Etag, Retry-After, X-Chunked-Output, \
+             X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output",
+        ),
+    ),
+];
+
 /// How long answers may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
@@ -30,34 +56,29 @@ pub(crate) enum Keep {
 
 /// The headers that every answer to a page of another origin needs, errors included.
 pub(crate) fn cross_origin(headers: &mut HeaderMap) {
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
-        (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range, \
-             User-Agent, X-Requested-With",
-        ),
-        (
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "Content-Length, Content-Location, Content-Range, Etag, Retry-After, X-Chunked-Output, \
-             X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+    for (name, value) in CROSS_ORIGIN {
+        headers.insert(name, value);
     }
 }
 
 /// Tells caches how to keep an answer.
-pub(crate) fn keep(headers: &mut HeaderMap, tag: &EntityTag, keep: Keep, audience: Audience) {
+pub(crate) fn keep(headers: &mut HeaderMap, tag: EntityTag, keep: Keep, audience: Audience) {
     let value = match (audience, keep) {
-        (Audience::Public, Keep::ForEver) => "public, max-age=29030400, immutable",
-        (Audience::Private, Keep::ForEver) => "private, max-age=29030400, immutable",
-        (Audience::Public, Keep::Week) => "public, max-age=604800, stale-while-revalidate=2678400",
-        (Audience::Private, Keep::Week) => "private, max-age=604800",
+        (Audience::Public, Keep::ForEver) => {
+            const { HeaderValue::from_static("public, max-age=29030400, immutable") }
+        }
+        (Audience::Private, Keep::ForEver) => {
+            const { HeaderValue::from_static("private, max-age=29030400, immutable") }
+        }
+        (Audience::Public, Keep::Week) => {
+            const { HeaderValue::from_static("public, max-age=604800, stale-while-revalidate=2678400") }
+        }
+        (Audience::Private, Keep::Week) => {
+            const { HeaderValue::from_static("private, max-age=604800") }
+        }
     };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
-    headers.insert(header::ETAG, tag.header());
+    headers.insert(header::CACHE_CONTROL, value);
+    headers.insert(header::ETAG, tag.into_header());
 }
 
 /// What an answer says of where it comes from. `roots`: the CIDs of the path's names.
@@ -69,10 +90,10 @@ pub(crate) fn origin(
 ) {
     let url = path.url();
     if let Some(query) = &negotiated.location {
-        set(headers, header::CONTENT_LOCATION, &format!("{url}?{query}"));
+        set(headers, header::CONTENT_LOCATION, format!("{url}?{query}"));
     }
-    set(headers, IPFS_PATH, &url);
-    set(headers, IPFS_ROOTS, roots);
+    set(headers, IPFS_PATH, url);
+    set(headers, IPFS_ROOTS, roots.to_owned());
     if negotiated.varies {
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     }
@@ -81,15 +102,10 @@ pub(crate) fn origin(
 /// Bytes that no browser is to show or run.
 pub(crate) fn inert(headers: &mut HeaderMap, name: &str) {
     headers.insert(header::CONTENT_DISPOSITION, disposition("attachment", name));
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; sandbox",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        const { HeaderValue::from_static("default-src 'none'; sandbox") },
+    );
 }
 
 /// `Content-Disposition` with a name (RFC 6266).
@@ -100,17 +116,15 @@ pub(crate) fn disposition(kind: &str, name: &str) -> HeaderValue {
     }
     let name = &name[..end];
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ';
-    let ascii: String = name
-        .chars()
-        .map(|c| if plain(c) { c } else { '_' })
-        .collect();
-    let mut text = format!("{kind}; filename=\"{ascii}\"");
-    if ascii != name {
+    let text = if name.bytes().map(char::from).all(plain) {
+        [kind, "; filename=\"", name, "\""].concat()
+    } else {
+        let ascii = name.chars().map(|c| if plain(c) { c } else { '_' });
+        let ascii: String = ascii.collect();
         let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
-        text.push_str("; filename*=UTF-8''");
-        text.push_str(&encoded.to_string());
-    }
-    HeaderValue::from_str(&text).expect("what is not ASCII was encoded")
+        format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+    };
+    HeaderValue::try_from(text).expect("what is not ASCII was encoded")
 }
 
 /// Leaves out what is not needed until the headers are small enough for Kubo.
@@ -130,8 +144,8 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 /// Sets a header to a text of which it is not known whether it can be one.
-fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
+fn set(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
 }

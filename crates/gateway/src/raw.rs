@@ -12,6 +12,9 @@ use crate::headers::{self, Keep};
 use crate::negotiate::{Negotiated, RAW};
 use crate::{Audience, Body, Refusal};
 
+/// Room for the headers of an answer, in one piece: those set here, and those of the server.
+const HEADERS: usize = 20;
+
 pub(crate) async fn answer(
     ask: &Ask,
     negotiated: &Negotiated,
@@ -47,15 +50,17 @@ pub(crate) async fn answer(
     };
     let outside = answer.status() == StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = answer.headers_mut();
+    headers.reserve(HEADERS);
     if !outside {
-        headers::keep(headers, &tag, Keep::ForEver, audience);
+        headers::keep(headers, tag, Keep::ForEver, audience);
     }
     headers::origin(headers, &ask.path, &ask.path.root_text, negotiated);
     if answer.status().is_success() {
         let headers = answer.headers_mut();
-        let name = ask.query.get("filename");
-        let name = name.map_or_else(|| format!("{}.bin", ask.path.root_text), str::to_owned);
-        headers::inert(headers, &name);
+        match ask.query.get("filename") {
+            Some(name) => headers::inert(headers, name),
+            None => headers::inert(headers, &[&*ask.path.root_text, ".bin"].concat()),
+        }
         for (name, value) in [
             (header::CONTENT_TYPE, RAW),
             (header::ACCEPT_RANGES, "bytes"),

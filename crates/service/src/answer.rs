@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cidbucket_direct::{Code, Encoding, Problem};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::Body;
 use crate::route::Route;
@@ -13,6 +13,26 @@ pub(crate) type Answer = Response<Body>;
 /// Grants are as good as a password, and errors are of the moment.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What every answer has, unless it has its own. Constants, as they would be checked for each answer.
+const EVERY: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    ),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("etag, retry-after, content-length"),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+];
 
 /// An answer of bytes.
 pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
@@ -95,18 +115,8 @@ pub(crate) fn options(route: Route<'_>) -> Answer {
 
 /// Puts in what every answer has.
 pub(crate) fn finish(headers: &mut HeaderMap) {
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "etag, retry-after, content-length",
-        ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+    for (name, value) in EVERY {
+        headers.entry(name).or_insert(value);
     }
 }
 

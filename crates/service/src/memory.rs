@@ -36,8 +36,13 @@ impl Memory {
     pub(crate) async fn take(&self, bytes: usize) -> Result<Share, Problem> {
         let units = bytes.div_ceil(UNIT).clamp(1, self.total);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
+        // Fails while others wait, so nobody is overtaken.
+        if let Ok(permit) = Arc::clone(&self.units).try_acquire_many_owned(units) {
+            return Ok(Share(permit));
+        }
         let taking = Arc::clone(&self.units).acquire_many_owned(units);
-        match timeout(self.patience, taking).await {
+        // As a box, since a timer makes whatever holds it large.
+        match Box::pin(timeout(self.patience, taking)).await {
             Ok(Ok(permit)) => Ok(Share(permit)),
             _ => Err(
                 Problem::new(Code::Unavailable, "the service is busy with other requests").after(1),
@@ -81,6 +86,16 @@ mod tests {
         assert_eq!(memory.used(), 4 << 10);
         drop(second);
         assert_eq!(memory.used(), 0);
+        // Nobody overtakes who waits for more than there is at present.
+        let first = memory.take(5 << 10).await.unwrap();
+        let mut second = Box::pin(memory.take(8 << 10));
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        let mut third = Box::pin(memory.take(1));
+        assert!(futures::poll!(third.as_mut()).is_pending());
+        drop(first);
+        assert!(futures::poll!(third.as_mut()).is_pending());
+        drop(second.await.unwrap());
+        drop(third.await.unwrap());
         // More than there is gets all of it.
         let all = memory.take(usize::MAX).await.unwrap();
         assert_eq!(memory.used(), 8 << 10);
