@@ -1,11 +1,11 @@
 //! A block: bytes and the CID they were checked against.
 
-use crate::codec::RAW;
 use std::fmt;
 
 use bytes::Bytes;
 use sha2::Digest;
 
+use crate::codec::RAW;
 use crate::{Cid, Error, Hash, Multihash, Report, Result};
 
 /// Default limit on a block's size in bytes: 2 MiB, as Kubo and Bitswap have it.

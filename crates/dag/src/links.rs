@@ -2,12 +2,12 @@
 
 mod git_raw;
 
-use cidbucket_blockstore::codec::{
-    CBOR, DAG_CBOR, DAG_JOSE, DAG_JSON, DAG_PB, GIT_RAW, JSON, LIBP2P_KEY, RAW,
-};
 use std::fmt::Display;
 
 use bytes::Bytes;
+use cidbucket_blockstore::codec::{
+    CBOR, DAG_CBOR, DAG_JOSE, DAG_JSON, DAG_PB, GIT_RAW, JSON, LIBP2P_KEY, RAW,
+};
 use cidbucket_blockstore::{Block, Cid};
 use ipld_core::ipld::Ipld;
 use ipld_core::serde::ExtractLinks;

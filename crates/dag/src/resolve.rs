@@ -1,8 +1,8 @@
 //! Following a path from block to block.
 
-use cidbucket_blockstore::codec::{CBOR, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW};
 use std::fmt;
 
+use cidbucket_blockstore::codec::{CBOR, DAG_CBOR, DAG_JSON, DAG_PB, JSON, RAW};
 use cidbucket_blockstore::{Block, Blockstore, Cid, codec_name};
 use ipld_core::ipld::Ipld;
 

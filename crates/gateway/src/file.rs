@@ -1,10 +1,10 @@
 //! Files for people: the bytes that UnixFS makes of a DAG.
 
-use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use std::ops::Range;
 use std::sync::Arc;
 
 use cidbucket_blockstore::Blockstore;
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use cidbucket_dag::{ContentPath, DagError, resolve, unixfs};
 use futures::stream::StreamExt;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};

@@ -1,5 +1,7 @@
 //! A block as it is: `application/vnd.ipld.raw`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use cidbucket_blockstore::{Block, Blockstore};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -57,10 +59,11 @@ pub(crate) async fn answer(
     headers::origin(headers, &ask.path, &ask.path.root_text, negotiated);
     if answer.status().is_success() {
         let headers = answer.headers_mut();
-        match ask.query.get("filename") {
-            Some(name) => headers::inert(headers, name),
-            None => headers::inert(headers, &[&*ask.path.root_text, ".bin"].concat()),
-        }
+        let name = ask.query.get("filename").map_or_else(
+            || Cow::Owned([&*ask.path.root_text, ".bin"].concat()),
+            Cow::Borrowed,
+        );
+        headers::inert(headers, &name);
         for (name, value) in [
             (header::CONTENT_TYPE, RAW),
             (header::ACCEPT_RANGES, "bytes"),

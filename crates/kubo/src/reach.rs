@@ -1,9 +1,9 @@
 //! What can be reached from some roots, each CID once, without reading what has no links.
 
-use cidbucket_blockstore::codec::RAW;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use cidbucket_blockstore::codec::RAW;
 use cidbucket_blockstore::{Blockstore, BoxStream, Cid};
 use cidbucket_dag::{DagError, links};
 use futures::stream::{self, FuturesUnordered, StreamExt};

@@ -61,7 +61,8 @@ fn a_block_that_was_put_does_not_keep_the_buffer_it_was_cut_from() {
 
 #[test]
 fn what_is_read_again_stays_while_a_scan_goes_by() {
-    let store = cache(200 * (1000 + ENTRY_OVERHEAD));
+    // Four times the hot blocks: which shard a block falls into is chance, and none is to overflow.
+    let store = cache(400 * (1000 + ENTRY_OVERHEAD));
     let hot: Vec<Block> = (0..100).map(|n| block(n, 1000)).collect();
     for block in &hot {
         block_on(store.inner().put(block)).unwrap();
@@ -80,8 +81,7 @@ fn what_is_read_again_stays_while_a_scan_goes_by() {
         .iter()
         .filter(|block| store.hot(block.cid()).is_some())
         .count();
-    // Shards fill by chance, so a few of the hot hundred find theirs full. Without admission none stays.
-    assert!(kept >= 80, "{kept} of 100 are left");
+    assert!(kept >= 95, "{kept} of 100 are left");
     assert!(store.stats().evictions > 4000);
 }
 

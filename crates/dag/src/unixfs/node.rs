@@ -1,9 +1,9 @@
 //! One node of UnixFS, read from one block and checked in itself.
 
-use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use std::fmt;
 
 use bytes::Bytes;
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use cidbucket_blockstore::{Block, Cid, codec_name};
 use ipld_dagpb::PbNode;
 use prost::Message;

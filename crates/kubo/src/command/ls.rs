@@ -1,8 +1,8 @@
 //! `ls`: the entries of directories.
 
-use cidbucket_blockstore::codec::RAW;
 use std::time::{Duration, UNIX_EPOCH};
 
+use cidbucket_blockstore::codec::RAW;
 use cidbucket_blockstore::{Blockstore, Cid};
 use cidbucket_dag::unixfs::{self, Entry, Kind, Node};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};

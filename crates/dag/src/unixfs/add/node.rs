@@ -1,6 +1,7 @@
 //! Nodes become blocks: bytes and links, encoded and hashed.
 
 use bytes::{Bytes, BytesMut};
+use cidbucket_blockstore::codec::{DAG_PB, RAW};
 use cidbucket_blockstore::{Block, Cid, Hash};
 use ipld_core::cid::Version;
 use ipld_dagpb::{PbLink, PbNode};
@@ -9,7 +10,6 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::Added;
 use crate::unixfs::message::Data;
-use cidbucket_blockstore::codec::{DAG_PB, RAW};
 
 /// How blocks are named.
 #[derive(Debug, Clone, Copy)]
