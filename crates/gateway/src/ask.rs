@@ -1,7 +1,7 @@
 //! A request that was understood. Pure.
 
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use crate::content_path::ContentPath;
 use crate::host::{self, Host};
@@ -17,9 +17,11 @@ pub struct Ask {
     pub(crate) query: Query,
     pub(crate) kind: Kind,
     pub(crate) only_if_cached: bool,
-    /// The conditions, and `Range`.
-    pub(crate) conditions: HeaderMap,
+    pub(crate) headers: HeaderMap,
 }
+
+/// What makes an answer another than the whole.
+const CONDITIONS: [HeaderName; 3] = [header::IF_NONE_MATCH, header::IF_RANGE, header::RANGE];
 
 /// What is to be answered.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ pub(crate) enum Place {
 }
 
 impl Ask {
-    pub(crate) fn read(parts: &Parts, options: &Options) -> Result<Self, Refusal> {
+    pub(crate) fn read(parts: Parts, options: &Options) -> Result<Self, Refusal> {
         let query = Query::parse(parts.uri.query());
         let url = parts.uri.path();
         let of_host = options.host.as_deref().map_or(Host::Other, |own| {
@@ -62,12 +64,12 @@ impl Ask {
                 // What browsers make of `ipfs://` where the gateway is registered for it.
                 let uri = query.get("uri").filter(|_| rest.is_empty());
                 if let Some(uri) = uri {
-                    return Self::moved(parts, uri);
+                    return Self::moved(&parts, &uri);
                 }
                 (ContentPath::parse(rest)?, Place::Path)
             }
         };
-        refuse_scripts(parts, place)?;
+        refuse_scripts(&parts, place)?;
         let head = parts.method == Method::HEAD;
         let only_if_cached = parts
             .headers
@@ -104,19 +106,13 @@ impl Ask {
                 _ => Kind::Content(negotiated, place),
             },
         };
-        let mut conditions = HeaderMap::new();
-        for name in [header::IF_NONE_MATCH, header::IF_RANGE, header::RANGE] {
-            for value in parts.headers.get_all(&name) {
-                conditions.append(name.clone(), value.clone());
-            }
-        }
         Ok(Self {
             head,
             path,
             query,
             kind,
             only_if_cached,
-            conditions,
+            headers: parts.headers,
         })
     }
 
@@ -141,8 +137,13 @@ impl Ask {
             query: Query::default(),
             kind: Kind::Moved(location),
             only_if_cached: false,
-            conditions: HeaderMap::new(),
+            headers: HeaderMap::new(),
         })
+    }
+
+    /// The headers of the request.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The CID of the path.
@@ -168,7 +169,9 @@ impl Ask {
         );
         raw && !self.head
             && !self.only_if_cached
-            && self.conditions.is_empty()
+            && CONDITIONS
+                .iter()
+                .all(|name| !self.headers.contains_key(name))
             && self.path.root.hash().code() != 0
     }
 

@@ -25,7 +25,7 @@ pub(crate) async fn answer(
     audience: Audience,
 ) -> Result<Response<Body>, Refusal> {
     let tag = EntityTag::weak(ask.root(), ".car", &depends_on(ask, parameters));
-    let condition = tag.none_match(&ask.conditions);
+    let condition = tag.none_match(&ask.headers);
     let mut roots = ask.root().to_string();
     let mut answer = if condition == IfNoneMatch::Same {
         // A DAG never changes: whoever has the tag has the CAR.
@@ -52,7 +52,7 @@ pub(crate) async fn answer(
     headers::origin(headers, &ask.path, &roots, negotiated);
     if found {
         let name = ask.query.get("filename");
-        let name = name.map_or_else(|| format!("{}.car", ask.root()), str::to_owned);
+        let name = name.unwrap_or_else(|| format!("{}.car", ask.root()).into());
         headers::inert(headers, &name);
         let media_type = if parameters.dups {
             "application/vnd.ipld.car; version=1; order=dfs; dups=y"

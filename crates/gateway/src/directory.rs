@@ -32,7 +32,7 @@ pub(crate) fn answer(
     let ask = shown.ask;
     let of = format!("{EDITION}\0{}", ask.path.below());
     let tag = EntityTag::weak(&cid, ".directory", &of);
-    let mut answer = if tag.none_match(&ask.conditions) != IfNoneMatch::Other {
+    let mut answer = if tag.none_match(&ask.headers) != IfNoneMatch::Other {
         not_modified()
     } else if ask.head {
         Response::new(Body::unknown())

@@ -58,7 +58,8 @@ pub(crate) async fn answer(
     let node = node(&*store, &cid).await?;
     let roots = route.roots();
     if let Some(size) = node.size().filter(|_| node.kind().is_file()) {
-        let name = ask.query.get("filename").or(ask.path.name());
+        let name = ask.query.get("filename");
+        let name = name.as_deref().or(ask.path.name());
         let media_type = media_type(name.unwrap_or_default(), &cid, &*store).await?;
         return Ok(shown.file(
             File {
@@ -126,12 +127,12 @@ impl Shown<'_> {
         } = file;
         let ask = self.ask;
         let tag = EntityTag::strong(&cid.to_string(), "");
-        let range = if !ask.head && tag.if_range(&ask.conditions) {
-            wanted(&ask.conditions, size)
+        let range = if !ask.head && tag.if_range(&ask.headers) {
+            wanted(&ask.headers, size)
         } else {
             Wanted::All
         };
-        let mut answer = if tag.none_match(&ask.conditions) == IfNoneMatch::Other {
+        let mut answer = if tag.none_match(&ask.headers) == IfNoneMatch::Other {
             match range {
                 Wanted::Outside => return outside(size),
                 Wanted::All => part(ask.head, store, cid, 0..size),
@@ -173,11 +174,12 @@ impl Shown<'_> {
 
     fn name(&self, headers: &mut HeaderMap) {
         let query = &self.ask.query;
-        let kind = match query.get("download") {
+        let kind = match query.get("download").as_deref() {
             Some("true") => "attachment",
             _ => "inline",
         };
         let name = query.get("filename");
+        let name = name.as_deref();
         if let Some(name) = name.or(self.ask.path.name().filter(|_| kind == "attachment")) {
             headers.insert(
                 header::CONTENT_DISPOSITION,

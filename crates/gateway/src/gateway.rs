@@ -57,7 +57,7 @@ impl Gateway {
     ///
     /// # Errors
     /// Why it cannot be answered, whatever is in the store.
-    pub fn read(&self, parts: &Parts) -> Result<Ask, Refusal> {
+    pub fn read(&self, parts: Parts) -> Result<Ask, Refusal> {
         Ask::read(parts, &self.options)
     }
 
@@ -80,7 +80,7 @@ impl Gateway {
     /// Answers a GET or HEAD request.
     pub async fn handle(
         &self,
-        parts: &Parts,
+        parts: Parts,
         store: Arc<dyn Blockstore>,
         audience: Audience,
     ) -> Response<Body> {
@@ -133,7 +133,10 @@ async fn answer(
         Kind::Moved(location) => Ok(moved(location)),
         Kind::Presence => Ok(Response::new(Body::unknown())),
         Kind::Content(negotiated, place) => match &negotiated.format {
-            Format::Raw => raw::answer(&ask, negotiated, &*store, audience).await,
+            Format::Raw => {
+                let negotiated = negotiated.clone();
+                raw::answer(ask, &negotiated, &*store, audience).await
+            }
             Format::Car(parameters) => {
                 let car = car::answer(&ask, negotiated, parameters, store, audience);
                 Box::pin(car).await

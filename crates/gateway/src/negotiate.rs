@@ -1,5 +1,7 @@
 //! Which form of the content a request wants (trustless-gateway, "HTTP Request"). Pure.
 
+use std::borrow::Cow;
+
 use cidbucket_dag::{EntityBytes, Scope};
 use http::HeaderMap;
 
@@ -50,7 +52,7 @@ pub(crate) fn negotiate(
 ) -> Result<Negotiated, Refusal> {
     let accepted = accepted(headers);
     let cars = || accepted.iter().filter(|range| range.essence == CAR);
-    match query.get("format") {
+    match query.get("format").as_deref() {
         Some("raw") => Ok(Negotiated {
             format: Format::Raw,
             location: None,
@@ -153,14 +155,14 @@ fn car<'a>(
     let said = |range: Option<&'a MediaRange>| {
         let said = |name, parameter| {
             let of_range = range.and_then(|range| range.parameter(name));
-            query
-                .get(parameter)
-                .or(of_range.filter(|value| !value.is_empty()))
+            let of_range = of_range.filter(|value| !value.is_empty());
+            query.get(parameter).or(of_range.map(Cow::Borrowed))
         };
-        let version = matches!(said("version", "car-version"), None | Some("1"));
+        let version = matches!(said("version", "car-version").as_deref(), None | Some("1"));
         // Of no order at all, ours is one.
-        let order = matches!(said("order", "car-order"), None | Some("dfs" | "unk"));
-        let dups = match said("dups", "car-dups") {
+        let order = said("order", "car-order");
+        let order = matches!(order.as_deref(), None | Some("dfs" | "unk"));
+        let dups = match said("dups", "car-dups").as_deref() {
             None | Some("n") => Some(false),
             Some("y") => Some(true),
             Some(_) => None,
@@ -194,7 +196,7 @@ fn car_location(query: &Query, range: &MediaRange) -> Option<String> {
     .filter(|(_, parameter)| query.get(parameter).is_none())
     .filter_map(|(name, parameter)| Some((parameter, range.parameter(name)?)))
     .collect();
-    if set.is_empty() && query.get("format") == Some("car") {
+    if set.is_empty() && query.get("format").as_deref() == Some("car") {
         return None;
     }
     let set: Vec<_> = [("format", "car")].into_iter().chain(set).collect();
@@ -203,7 +205,7 @@ fn car_location(query: &Query, range: &MediaRange) -> Option<String> {
 
 /// `dag-scope` and `entity-bytes`, which implies `entity`.
 fn scope(query: &Query) -> Result<Scope, Refusal> {
-    let named = match query.get("dag-scope") {
+    let named = match query.get("dag-scope").as_deref() {
         None | Some("all") => Scope::All,
         Some("block") => Scope::Block,
         Some("entity") => Scope::Entity(None),

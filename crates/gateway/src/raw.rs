@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use cidbucket_blockstore::{Block, Blockstore};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::ask::Ask;
 use crate::byte_range::{Wanted, content_range, wanted};
@@ -18,19 +18,20 @@ use crate::{Audience, Body, Refusal};
 const HEADERS: usize = 20;
 
 pub(crate) async fn answer(
-    ask: &Ask,
+    mut ask: Ask,
     negotiated: &Negotiated,
     store: &dyn Blockstore,
     audience: Audience,
 ) -> Result<Response<Body>, Refusal> {
-    let cid = ask.root();
+    let cid = *ask.root();
+    let cid = &cid;
     let tag = EntityTag::strong(&ask.path.root_text, ".raw");
-    let condition = tag.none_match(&ask.conditions);
+    let condition = tag.none_match(&ask.headers);
     let mut answer = match condition {
         // Blocks never change: whoever has the tag has the block.
         IfNoneMatch::Same => not_modified(),
         _ => match Block::inline(cid)? {
-            Some(block) if condition == IfNoneMatch::Other => of(ask, &tag, block.into_data()),
+            Some(block) if condition == IfNoneMatch::Other => of(&ask, &tag, block.into_data()),
             Some(_) => not_modified(),
             None if ask.head || condition == IfNoneMatch::Any => {
                 let size = store.size(cid).await?.ok_or_else(Refusal::not_found)?;
@@ -46,23 +47,28 @@ pub(crate) async fn answer(
             }
             None => {
                 let block = store.get(cid).await?.ok_or_else(Refusal::not_found)?;
-                of(ask, &tag, block.into_data())
+                of(&ask, &tag, block.into_data())
             }
         },
     };
     let outside = answer.status() == StatusCode::RANGE_NOT_SATISFIABLE;
+    // The request's own map, emptied: a server has just made it, and has the answer's afterwards.
+    let mut room = std::mem::take(&mut ask.headers);
+    room.clear();
+    room.reserve(HEADERS);
     let headers = answer.headers_mut();
-    headers.reserve(HEADERS);
+    room.extend(std::mem::replace(headers, HeaderMap::new()));
+    *headers = room;
     if !outside {
         headers::keep(headers, tag, Keep::ForEver, audience);
     }
     headers::origin(headers, &ask.path, &ask.path.root_text, negotiated);
     if answer.status().is_success() {
         let headers = answer.headers_mut();
-        let name = ask.query.get("filename").map_or_else(
-            || Cow::Owned([&*ask.path.root_text, ".bin"].concat()),
-            Cow::Borrowed,
-        );
+        let name = ask
+            .query
+            .get("filename")
+            .unwrap_or_else(|| Cow::Owned([&*ask.path.root_text, ".bin"].concat()));
         headers::inert(headers, &name);
         for (name, value) in [
             (header::CONTENT_TYPE, RAW),
@@ -84,8 +90,8 @@ fn of(ask: &Ask, tag: &EntityTag, data: Bytes) -> Response<Body> {
             .insert(header::CONTENT_LENGTH, size.into());
         return answer;
     }
-    let range = if tag.if_range(&ask.conditions) {
-        wanted(&ask.conditions, size)
+    let range = if tag.if_range(&ask.headers) {
+        wanted(&ask.headers, size)
     } else {
         Wanted::All
     };
@@ -114,4 +120,37 @@ pub(crate) fn outside(size: u64) -> Response<Body> {
     let range = content_range(None, size);
     answer.headers_mut().insert(header::CONTENT_RANGE, range);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cidbucket_blockstore::MemoryBlockstore;
+    use futures::executor::block_on;
+
+    use crate::{Audience, Gateway};
+
+    use super::*;
+
+    #[test]
+    fn no_header_of_the_request_is_answered() {
+        let block = Block::raw("abc");
+        let store = MemoryBlockstore::new();
+        block_on(store.put(&block)).unwrap();
+        let request = http::Request::get(format!("/ipfs/{}?format=raw", block.cid()))
+            .header("range", "bytes=1-1")
+            .header("x-own", "a")
+            .header("x-own", "b")
+            .header("vary", "x-own");
+        let (request, ()) = request.body(()).unwrap().into_parts();
+        let gateway = Gateway::default();
+        let answer = block_on(gateway.handle(request, Arc::new(store), Audience::Public));
+        assert_eq!(answer.body().whole().unwrap(), "b");
+        let headers = answer.headers();
+        assert_eq!(headers["content-range"], "bytes 1-1/3");
+        for name in ["range", "x-own", "vary"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+    }
 }

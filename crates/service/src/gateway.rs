@@ -25,7 +25,7 @@ impl Service {
     pub(crate) async fn at_gateway(
         &self,
         gateway: &Gateway,
-        parts: &Parts,
+        parts: Parts,
         subject: &mut String,
     ) -> Answer {
         let answered = match parts.method {
@@ -49,7 +49,7 @@ impl Service {
     async fn ask_gateway(
         &self,
         gateway: &Gateway,
-        parts: &Parts,
+        parts: Parts,
         subject: &mut String,
     ) -> Result<Response<Body>, Refusal> {
         let inner = &self.inner;
@@ -66,10 +66,10 @@ impl Service {
             ));
         }
         let place = inner.place().map_err(refusal)?;
-        let caller = inner.caller(&parts.headers, cidbucket_access::Operation::Read);
+        let caller = inner.caller(ask.headers(), cidbucket_access::Operation::Read);
         let caller = caller.await.map_err(refusal)?;
         subject.clone_from(&caller.capability.subject);
-        let audience = if parts.headers.contains_key(header::AUTHORIZATION) {
+        let audience = if ask.headers().contains_key(header::AUTHORIZATION) {
             Audience::Private
         } else {
             Audience::Public
@@ -169,7 +169,11 @@ impl Inner {
 #[async_trait]
 impl Blockstore for Readable {
     async fn get(&self, cid: &Cid) -> Result<Option<Block>> {
-        self.space.blocks().get(&self.wanted(cid)).await
+        let wanted = self.wanted(cid);
+        if let Some(block) = self.space.hot(&wanted) {
+            return Ok(Some(block));
+        }
+        self.space.blocks().get(&wanted).await
     }
 
     async fn size(&self, cid: &Cid) -> Result<Option<u64>> {

@@ -33,6 +33,7 @@
 //! ```
 
 mod answer;
+mod answered;
 mod assets;
 mod blocks;
 mod body;

@@ -3,41 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use cidbucket_cache::CacheStats;
 use cidbucket_s3::{MetricsSnapshot, Operation};
-use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
+use crate::answered::Answered;
 use crate::settings::Prices;
 
 /// Media type of the text form.
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Upper bounds of latencies, in seconds.
-const SECONDS: [f64; 14] = [
-    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
-];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByStatus {
-    route: &'static str,
-    method: &'static str,
-    status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByRoute {
-    route: &'static str,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByKind {
@@ -54,8 +35,7 @@ pub(crate) struct Traffic {
 /// All counters of a service.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<ByStatus, Counter>,
-    latencies: Family<ByRoute, Histogram, fn() -> Histogram>,
+    pub(crate) answered: Arc<Answered>,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
     grants: Family<ByKind, Counter>,
@@ -78,8 +58,7 @@ impl Metrics {
     pub(crate) fn new(elsewhere: impl Elsewhere, prices: Prices) -> Self {
         let mut registry = Registry::with_prefix("cidbucket");
         let metrics = |registry: Registry| Self {
-            requests: Family::default(),
-            latencies: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            answered: Arc::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             grants: Family::default(),
@@ -91,13 +70,6 @@ impl Metrics {
             registry,
         };
         let mut own = metrics(Registry::default());
-        registry.register("requests", "Requests answered", own.requests.clone());
-        registry.register_with_unit(
-            "request_duration",
-            "From the head of a request to its answer",
-            Unit::Seconds,
-            own.latencies.clone(),
-        );
         registry.register("in_flight", "Requests under way", own.in_flight.clone());
         registry.register(
             "connections",
@@ -127,32 +99,13 @@ impl Metrics {
         );
         registry.register_collector(Box::new(Lookup {
             elsewhere: Box::new(elsewhere),
+            answered: Arc::clone(&own.answered),
             clients: Arc::clone(&own.clients),
             grants: own.grants.clone(),
             prices,
         }));
         own.registry = registry;
         own
-    }
-
-    /// A request was answered.
-    pub(crate) fn answered(
-        &self,
-        route: &'static str,
-        method: &'static str,
-        status: StatusCode,
-        took: Duration,
-    ) {
-        let status = status.as_u16();
-        let labels = ByStatus {
-            route,
-            method,
-            status,
-        };
-        self.requests.get_or_create(&labels).inc();
-        self.latencies
-            .get_or_create(&ByRoute { route })
-            .observe(took.as_secs_f64());
     }
 
     /// Grants were given.
@@ -188,9 +141,9 @@ pub(crate) const WRITE: &str = "write";
 pub(crate) const STAGED: &str = "staged";
 
 /// Looks up what is counted elsewhere.
-#[derive(Debug)]
 struct Lookup {
     elsewhere: Box<dyn Elsewhere>,
+    answered: Arc<Answered>,
     clients: Arc<Traffic>,
     grants: Family<ByKind, Counter>,
     prices: Prices,
@@ -198,6 +151,7 @@ struct Lookup {
 
 impl Collector for Lookup {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.answered.encode(&mut encoder)?;
         let s3 = self.elsewhere.s3().unwrap_or_default();
         let counter = ConstCounter::new(0_u64);
         let kind = counter.metric_type();
@@ -286,6 +240,12 @@ impl Collector for Lookup {
             gauge.encode(family)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup").finish_non_exhaustive()
     }
 }
 

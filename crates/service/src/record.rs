@@ -6,15 +6,16 @@ use std::time::Instant;
 use cidbucket_gateway::Seen;
 use http::{Method, StatusCode};
 
+use crate::answered::Kind;
 use crate::route::Route;
 use crate::service::Inner;
 
 /// A request, which is under way until this is dropped; then it is logged.
 pub(crate) struct Record {
     inner: Arc<Inner>,
-    route: &'static str,
+    kind: Kind,
     quiet: bool,
-    method: &'static str,
+    gateway: bool,
     /// 0 until it is answered.
     status: u16,
     begun: Instant,
@@ -35,10 +36,10 @@ impl Record {
         inner.metrics.in_flight.inc();
         Self {
             inner: Arc::clone(inner),
-            route: route.name(),
+            kind: Kind::of(route, method),
             // Neither path nor query nor headers: they name blocks, and may hold secrets.
             quiet: matches!(route, Route::Healthz | Route::Readyz | Route::Metrics),
-            method: name_of(method),
+            gateway: route == Route::Gateway,
             status: 0,
             begun: Instant::now(),
             received,
@@ -53,7 +54,7 @@ impl Record {
         self.status = status.as_u16();
         let took = self.begun.elapsed();
         let metrics = &self.inner.metrics;
-        metrics.answered(self.route, self.method, status, took);
+        metrics.answered.count(self.kind, status, took);
     }
 
     /// What became of the body.
@@ -70,7 +71,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         let metrics = &self.inner.metrics;
         metrics.in_flight.dec();
-        if self.route == Route::Gateway.name() {
+        if self.gateway {
             metrics.gateway_bytes.inc_by(self.sent);
             if self.cut_off {
                 metrics.gateway_cut_off.inc();
@@ -82,8 +83,8 @@ impl Drop for Record {
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(
-                    method = self.method,
-                    route = self.route,
+                    method = self.kind.method(),
+                    route = self.kind.route(),
                     status = self.status,
                     ms = self.begun.elapsed().as_secs_f64() * 1000.0,
                     bytes_in = self.received,
@@ -99,18 +100,5 @@ impl Drop for Record {
         } else {
             log!(info);
         }
-    }
-}
-
-/// A method's name; `other` for those that are none of HTTP's, as there can be any number.
-fn name_of(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::PUT => "PUT",
-        Method::POST => "POST",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
     }
 }

@@ -52,20 +52,35 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The path with its variables' names, for logs and metrics: there are few of them.
-    pub(crate) const fn name(self) -> &'static str {
+    /// The paths with their variables' names, for logs and metrics: there are few of them.
+    pub(crate) const NAMES: [&'static str; 11] = [
+        "/v1/info",
+        "/v1/reads",
+        "/v1/writes",
+        "/v1/writes/{lease}/complete",
+        "/v1/blocks",
+        "/v1/blocks/{cid}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/ipfs/{cid}",
+        "/",
+    ];
+
+    /// Where its name is among [`NAMES`](Self::NAMES).
+    pub(crate) const fn index(self) -> usize {
         match self {
-            Self::Info => "/v1/info",
-            Self::Reads => "/v1/reads",
-            Self::Writes => "/v1/writes",
-            Self::Complete(_) => "/v1/writes/{lease}/complete",
-            Self::Blocks => "/v1/blocks",
-            Self::Block(_) => "/v1/blocks/{cid}",
-            Self::Healthz => "/healthz",
-            Self::Readyz => "/readyz",
-            Self::Metrics => "/metrics",
-            Self::Gateway => "/ipfs/{cid}",
-            Self::File(_) => "/",
+            Self::Info => 0,
+            Self::Reads => 1,
+            Self::Writes => 2,
+            Self::Complete(_) => 3,
+            Self::Blocks => 4,
+            Self::Block(_) => 5,
+            Self::Healthz => 6,
+            Self::Readyz => 7,
+            Self::Metrics => 8,
+            Self::Gateway => 9,
+            Self::File(_) => 10,
         }
     }
 
@@ -121,6 +136,16 @@ mod tests {
             ("/", Route::File("/")),
         ] {
             assert_eq!(Route::of(path), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_routes() {
+        // Whether there is a gateway, a path alone does not tell.
+        let gateway = Route::NAMES[Route::Gateway.index()];
+        assert_eq!(gateway, "/ipfs/{cid}");
+        for name in Route::NAMES.into_iter().filter(|name| *name != gateway) {
+            assert_eq!(Route::NAMES[Route::of(name).index()], name);
         }
     }
 

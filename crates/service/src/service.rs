@@ -169,7 +169,7 @@ impl Service {
         let mut record = Record::begin(inner, route, &parts.method, body::length(&body));
         let is_head = parts.method == Method::HEAD;
         let mut answer = if let Some(gateway) = gateway {
-            self.at_gateway(gateway, &parts, &mut record.subject).await
+            self.at_gateway(gateway, parts, &mut record.subject).await
         } else {
             let head = Head {
                 method: parts.method,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cidbucket_access::Tenant;
-use cidbucket_blockstore::{Blockstore, Error, Report, Result};
+use cidbucket_blockstore::{Block, Blockstore, Cid, Error, Report, Result};
 use cidbucket_cache::{CacheOptions, CacheStats, CachedBlockstore};
 use cidbucket_layout::Keys;
 use cidbucket_presign::{Granter, Policy};
@@ -47,6 +47,11 @@ impl Space {
             Some(cache) => cache,
             None => &*self.store,
         }
+    }
+
+    /// A block that is in memory, at once. `None` says nothing about the store.
+    pub(crate) fn hot(&self, cid: &Cid) -> Option<Block> {
+        self.cache.as_ref()?.hot(cid)
     }
 }
 

@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
     files.files = true;
     for options in [Options::default(), options, files] {
         let gateway = Gateway::new(options);
-        let answer = block_on(gateway.handle(&parts, store.clone(), Audience::Public));
+        let answer = block_on(gateway.handle(parts.clone(), store.clone(), Audience::Public));
         let headers = answer.headers();
         let size: usize = headers
             .iter()

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::Either;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Bounds;
 use super::activity::Activity;
+use super::desk::Desk;
 use super::socket::Socket;
 use crate::service::Service;
 
@@ -113,16 +115,22 @@ async fn speak<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let desk = Desk::default();
     let service = service_fn(|request: Request<Incoming>| {
         let service = shared.service.clone();
-        let under_way = activity.request(request.version() == http::Version::HTTP_2);
-        // As a box, since the compiler would have to prove too much of all that is in it.
-        let answering: BoxFuture<'static, _> = Box::pin(async move {
+        let http2 = request.version() == http::Version::HTTP_2;
+        let under_way = activity.request(http2);
+        let answering = async move {
             let answer = service.handle(request).await;
             // Under way until the connection has taken the answer.
             Ok::<_, Infallible>(answer.map(|body| under_way.until_taken(body)))
-        });
-        answering
+        };
+        if http2 {
+            // One answer is not to hold up the others of the connection.
+            Either::Right(answering.boxed())
+        } else {
+            desk.begin(answering)
+        }
     });
     let mut connection =
         std::pin::pin!(shared.http.serve_connection(TokioIo::new(socket), service));

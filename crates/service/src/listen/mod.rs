@@ -2,6 +2,7 @@
 
 mod activity;
 mod connection;
+mod desk;
 mod socket;
 mod tls;
 
