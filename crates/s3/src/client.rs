@@ -13,8 +13,9 @@ use cidbucket_presign::{Bucket, Granter, Policy};
 use cidbucket_sigv4::{Request as ToSign, Signer, Timestamp, encode_path, encode_query};
 use futures::future::{Either, select};
 use http::{HeaderName, HeaderValue, Response, Uri, header};
+use http_body_util::Full;
 use parking_lot::{Mutex, RwLock};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{CredentialsSource, S3Config, Timeouts};
 use crate::credentials::{self, CredentialsProvider, Issued};
@@ -25,7 +26,7 @@ use crate::operation::{Call, Operation};
 use crate::place::Place;
 use crate::retry::{Attempts, Budget, Class, Verdict, random};
 use crate::tls::Trust;
-use crate::transport::{HttpClient, Limits, TransportError, TransportOptions};
+use crate::transport::{HttpClient, Limits, Outgoing, TransportError, TransportOptions};
 
 /// How far our clock may be off the server's before a refusal is put down to it. S3 allows 15
 /// minutes, some servers 5.
@@ -201,7 +202,7 @@ impl S3Client {
     /// does not fit, that counts as a failed attempt.
     pub(crate) async fn call<T: Send>(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         accept: impl Fn(Response<Bytes>) -> Result<T, Cause> + Sync,
     ) -> Result<T, Box<Failed>> {
         self.call_as(call, Ok, |head, body| accept(head.map(|()| body)))
@@ -212,7 +213,7 @@ impl S3Client {
     /// that and the body. It saves the read buffers that headers hold on to while a body is read.
     pub(crate) async fn call_as<H: Send, T: Send>(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         head: impl Fn(Response<()>) -> Result<H, Cause> + Sync,
         body: impl Fn(H, Bytes) -> Result<T, Cause> + Sync,
     ) -> Result<T, Box<Failed>> {
@@ -231,9 +232,9 @@ impl S3Client {
         let mut before = None;
         loop {
             attempts.begin();
-            let mut used = Used::at(self.now());
+            let mut used = Used::default();
             let tried = self
-                .attempt(&call, deadline, fresh, &mut used, &accept)
+                .attempt(call, deadline, fresh, &mut used, &accept)
                 .await;
             let cause = match tried {
                 Ok(value) => {
@@ -315,8 +316,8 @@ impl S3Client {
         >,
     ) -> Result<T, Cause> {
         let inner = &*self.inner;
-        let ready = self.prepare(call, deadline, used).await?;
-        let first = pin!(self.send(call, ready, deadline, fresh, accept));
+        let mut ready = self.prepare(call, deadline, used).await?;
+        let first = pin!(self.send(call, &mut ready, deadline, fresh, accept));
         let Some(read) = self.hedged(call) else {
             return first.await;
         };
@@ -372,9 +373,9 @@ impl S3Client {
         >,
     ) -> Result<T, Cause> {
         let second = Box::pin(async {
-            let mut used = Used::at(self.now());
+            let mut used = Used::default();
             let result = match self.prepare(call, deadline, &mut used).await {
-                Ok(ready) => self.send(call, ready, deadline, true, accept).await,
+                Ok(mut ready) => self.send(call, &mut ready, deadline, true, accept).await,
                 Err(cause) => Err(cause),
             };
             (result, used)
@@ -413,24 +414,31 @@ impl S3Client {
     ) -> Result<Ready, Cause> {
         let place = Arc::clone(&self.inner.place.read());
         used.place = Some(Arc::clone(&place));
-        let signing = tokio::time::timeout_at(deadline, self.signing(&place))
-            .await
-            .map_err(|_| Cause::Transport(TransportError::Deadline))?
-            .map_err(Cause::Own)?;
+        let signing = match self.known_signing(&place) {
+            Some(known) => known,
+            // As a box: it is large and rare.
+            None => Box::pin(timeout_at(deadline, self.signing(&place)))
+                .await
+                .map_err(|_| Cause::Transport(TransportError::Deadline))?
+                .map_err(Cause::Own)?,
+        };
         used.time = self.now();
         let (issued, signer) = signing.unzip();
         used.issued = issued;
         let request = self
             .request(call, &place, signer.as_deref(), used.time.into())
             .map_err(Cause::Own)?;
-        Ok(Ready { place, request })
+        Ok(Ready {
+            place,
+            request: Some(request),
+        })
     }
 
     /// Sends a request, reads its answer, and makes of that what was asked for.
     async fn send<H: Send, T>(
         &self,
         call: &Call<'_>,
-        ready: Ready,
+        ready: &mut Ready,
         deadline: Instant,
         fresh: bool,
         accept: &Accept<
@@ -448,7 +456,7 @@ impl S3Client {
         let mut status = None;
         let result = inner
             .http
-            .exchange_as(&ready.place.origin, ready.request, limits, |answer| {
+            .exchange_as(&ready.place.origin, &mut ready.request, limits, |answer| {
                 status = Some(answer.status());
                 if is_success(answer.status()) {
                     Ok(not_a_web_page(&answer).and_then(|()| (accept.head)(answer)))
@@ -488,7 +496,7 @@ impl S3Client {
         place: &Place,
         signer: Option<&Signer>,
         now: Timestamp,
-    ) -> Result<http::Request<Bytes>> {
+    ) -> Result<Outgoing> {
         let invalid = |message: String| {
             Error::Invalid(
                 Report::new(call.operation.name(), message)
@@ -496,7 +504,7 @@ impl S3Client {
                     .into(),
             )
         };
-        let mut request = http::Request::new(call.body.clone());
+        let mut request = Outgoing::new(Full::new(call.body.clone()));
         *request.method_mut() = call.method.clone();
 
         let mut own = [("", ""); MAX_HEADERS];
@@ -562,7 +570,7 @@ impl S3Client {
             let mut value = HeaderValue::from_maybe_shared(text.slice(range.clone()))
                 .map_err(|_| invalid(format!("the value of {name} is not valid in a header")))?;
             value.set_sensitive(matches!(*name, "authorization" | "x-amz-security-token"));
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(header_name(name), value);
         }
 
         let path = text.slice(..path);
@@ -584,18 +592,26 @@ impl S3Client {
         Ok(request)
     }
 
+    /// What to sign with, where nobody needs to be asked: there are no credentials, or they never
+    /// change.
+    fn known_signing(&self, place: &Place) -> Option<Signing> {
+        if self.inner.credentials.is_none() {
+            return Some(None);
+        }
+        let CredentialsSource::Static(_) = self.inner.config.credentials else {
+            return None;
+        };
+        let signing = self.inner.signing.lock();
+        let (issued, signer) = signing.as_ref()?;
+        (signer.region() == place.bucket.region())
+            .then(|| Some((Arc::clone(issued), Arc::clone(signer))))
+    }
+
     /// The credentials of this moment with their signer, which keeps the day's signing key.
-    async fn signing(&self, place: &Place) -> Result<Option<(Arc<Issued>, Arc<Signer>)>> {
+    async fn signing(&self, place: &Place) -> Result<Signing> {
         let Some(provider) = &self.inner.credentials else {
             return Ok(None);
         };
-        if let CredentialsSource::Static(_) = self.inner.config.credentials
-            && let Some((issued, signer)) = &*self.inner.signing.lock()
-            && signer.region() == place.bucket.region()
-        {
-            // They never change: nobody needs to be asked.
-            return Ok(Some((Arc::clone(issued), Arc::clone(signer))));
-        }
         let issued = provider.credentials().await?;
         let mut cached = self.inner.signing.lock();
         if let Some((for_issued, signer)) = &*cached
@@ -677,6 +693,20 @@ impl fmt::Debug for S3Client {
     }
 }
 
+/// The name of a header. Those of nearly every request are constants, as making one of a text takes
+/// looking at all of it.
+fn header_name(name: &'static str) -> HeaderName {
+    match name {
+        "authorization" => header::AUTHORIZATION,
+        "content-length" => header::CONTENT_LENGTH,
+        "content-type" => header::CONTENT_TYPE,
+        "x-amz-content-sha256" => const { HeaderName::from_static("x-amz-content-sha256") },
+        "x-amz-checksum-sha256" => const { HeaderName::from_static("x-amz-checksum-sha256") },
+        "x-amz-date" => const { HeaderName::from_static("x-amz-date") },
+        name => HeaderName::from_static(name),
+    }
+}
+
 /// Most headers of a request beside the signature's.
 const MAX_HEADERS: usize = 20;
 /// Bytes that a bucket's name and the signature's values take as a rule, without a session token.
@@ -688,10 +718,14 @@ struct Accept<A, B> {
     body: B,
 }
 
+/// What to sign with; nothing where requests are not signed.
+type Signing = Option<(Arc<Issued>, Arc<Signer>)>;
+
 /// A signed request, and where it goes.
 struct Ready {
     place: Arc<Place>,
-    request: http::Request<Bytes>,
+    /// Until it is sent.
+    request: Option<Outgoing>,
 }
 
 /// What an attempt was made with.
@@ -701,12 +735,12 @@ struct Used {
     time: SystemTime,
 }
 
-impl Used {
-    fn at(time: SystemTime) -> Self {
+impl Default for Used {
+    fn default() -> Self {
         Self {
             place: None,
             issued: None,
-            time,
+            time: UNIX_EPOCH,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use cidbucket_blockstore::{Error, Report};
+use http::header::AsHeaderName;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
 use crate::date;
@@ -354,7 +355,7 @@ fn meaning(refusal: &Refusal) -> (fn(Box<Report>) -> Error, &'static str) {
 }
 
 /// Text of a header.
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -378,11 +379,11 @@ pub(crate) fn unfit(what: impl Into<Cow<'static, str>>) -> Cause {
 /// every host and every request. S3's own answers have headers that no such page has.
 pub(crate) fn not_a_web_page<B>(answer: &Response<B>) -> Result<(), Cause> {
     let headers = answer.headers();
-    let is_page = text(headers, "content-type").is_some_and(|kind| {
+    let is_page = text(headers, header::CONTENT_TYPE).is_some_and(|kind| {
         let kind = kind.trim_start().as_bytes();
         kind.len() >= 9 && kind[..9].eq_ignore_ascii_case(b"text/html")
     });
-    if is_page && !headers.contains_key("etag") && !headers.contains_key("x-amz-request-id") {
+    if is_page && !headers.contains_key(header::ETAG) && !headers.contains_key("x-amz-request-id") {
         return Err(unfit("a web page in place of S3's answer"));
     }
     Ok(())

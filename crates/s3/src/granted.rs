@@ -127,7 +127,7 @@ impl GrantClient {
             if answer.status() != StatusCode::OK {
                 return Err(unfit("a status that no HEAD has"));
             }
-            text(answer.headers(), "content-length")
+            text(answer.headers(), header::CONTENT_LENGTH)
                 .and_then(|length| length.parse().ok())
                 .ok_or_else(|| unfit("no Content-Length"))
         });
@@ -155,7 +155,7 @@ impl GrantClient {
         let written = self.call(call, |answer| {
             no_error_within(&answer)?;
             // Whatever answers without one has stored nothing.
-            match text(answer.headers(), "etag") {
+            match text(answer.headers(), header::ETAG) {
                 Some(_) => Ok(()),
                 None => Err(unfit("a put acknowledged without an ETag")),
             }

@@ -22,7 +22,7 @@ impl S3Client {
             ..Call::new(Operation::GetBucketCors, "")
         };
         let found = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 no_error_within(&answer)?;
                 parse_cors(answer.body()).map_err(|error| unfit(error.to_string()))
             })
@@ -54,7 +54,7 @@ impl S3Client {
             body,
             ..Call::new(Operation::PutBucketCors, "")
         };
-        self.call(call, |answer| no_error_within(&answer))
+        self.call(&call, |answer| no_error_within(&answer))
             .await
             .map_err(|failed| failed.into_error())
     }

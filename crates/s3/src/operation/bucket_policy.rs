@@ -21,7 +21,7 @@ impl S3Client {
             ..Call::new(Operation::GetBucketPolicy, "")
         };
         let found = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 no_error_within(&answer)?;
                 let policy = String::from_utf8(answer.into_body().into())
                     .map_err(|_| unfit("a policy that is not UTF-8"))?;
@@ -59,7 +59,7 @@ impl S3Client {
             body,
             ..Call::new(Operation::PutBucketPolicy, "")
         };
-        self.call(call, |answer| no_error_within(&answer))
+        self.call(&call, |answer| no_error_within(&answer))
             .await
             .map_err(|failed| failed.into_error())
     }

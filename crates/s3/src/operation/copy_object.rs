@@ -44,7 +44,7 @@ impl S3Client {
         };
         // The answer begins before the copy is done, so its failure comes in a 200.
         let copied = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 no_error_within(&answer)?;
                 parse_copy_result(answer.body()).map_err(|error| unfit(error.to_string()))
             })

@@ -36,7 +36,7 @@ impl S3Client {
             payload,
             ..Call::new(Operation::CreateBucket, "")
         };
-        match self.call(call, |answer| no_error_within(&answer)).await {
+        match self.call(&call, |answer| no_error_within(&answer)).await {
             Ok(()) => Ok(true),
             Err(failed)
                 if failed

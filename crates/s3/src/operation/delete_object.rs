@@ -13,7 +13,7 @@ impl S3Client {
     /// `NoStore` where there is no such bucket, and as every operation.
     pub async fn delete_object(&self, key: &str) -> Result<()> {
         let deleted = self
-            .call(Call::new(Operation::DeleteObject, key), |answer| {
+            .call(&Call::new(Operation::DeleteObject, key), |answer| {
                 no_error_within(&answer)
             })
             .await;

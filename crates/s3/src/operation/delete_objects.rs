@@ -49,7 +49,7 @@ impl S3Client {
             ..Call::new(Operation::DeleteObjects, "")
         };
         let result = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 no_error_within(&answer)?;
                 let result =
                     parse_delete_result(answer.body()).map_err(|error| unfit(error.to_string()))?;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use cidbucket_blockstore::Result;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header};
 
 use super::{Call, Operation};
 use crate::S3Client;
@@ -87,14 +87,15 @@ impl S3Client {
         };
         let found = self
             .call_as(
-                call,
+                &call,
                 |head| {
                     let given = match &options.range {
                         None => whole(&head).map(|()| None),
                         Some(range) => part(&head, range).map(Some),
                     }?;
-                    let etag = text(head.headers(), "etag").map(str::to_owned);
-                    let modified = text(head.headers(), "last-modified").and_then(date::from_http);
+                    let etag = text(head.headers(), header::ETAG).map(str::to_owned);
+                    let modified =
+                        text(head.headers(), header::LAST_MODIFIED).and_then(date::from_http);
                     Ok((given, etag, modified))
                 },
                 |(given, etag, modified), data| {
@@ -130,7 +131,7 @@ impl S3Client {
             ..Call::new(Operation::GetObject, key)
         };
         let found = self
-            .call_as(call, |head| whole(&head), |(), data| Ok(data))
+            .call_as(&call, |head| whole(&head), |(), data| Ok(data))
             .await;
         self.present(found).await
     }
@@ -145,7 +146,7 @@ impl S3Client {
         match failed.refusal() {
             Some(refusal) if refusal.no_such_key() => Ok(None),
             Some(refusal) if refusal.not_found_in_silence() => {
-                self.check_bucket().await?;
+                Box::pin(self.check_bucket()).await?;
                 Ok(None)
             }
             _ => Err(failed.into_error()),
@@ -155,7 +156,7 @@ impl S3Client {
 
 /// Checks that an answer is the whole object.
 pub(crate) fn whole<B>(head: &Response<B>) -> Result<(), Cause> {
-    if head.status() != StatusCode::OK || head.headers().contains_key("content-range") {
+    if head.status() != StatusCode::OK || head.headers().contains_key(header::CONTENT_RANGE) {
         return Err(unfit("a part of the object, which was asked for whole"));
     }
     Ok(())
@@ -164,7 +165,7 @@ pub(crate) fn whole<B>(head: &Response<B>) -> Result<(), Cause> {
 /// The part that an answer says it is, where that is the one asked for, and the object's size.
 fn part(head: &Response<()>, asked: &Range<u64>) -> Result<(Range<u64>, u64), Cause> {
     // Some servers answer 200 and give the right part.
-    let (part, size) = text(head.headers(), "content-range")
+    let (part, size) = text(head.headers(), header::CONTENT_RANGE)
         .and_then(parse_content_range)
         .ok_or_else(|| unfit("not the range that was asked for"))?;
     if part.start != asked.start || part.end != asked.end.min(size) {

@@ -14,7 +14,7 @@ impl S3Client {
     /// `NoStore` where it is not there, `Denied` where it is and is somebody else's.
     pub async fn head_bucket(&self) -> Result<()> {
         let looked = self
-            .call(Call::new(Operation::HeadBucket, ""), |_| Ok(()))
+            .call(&Call::new(Operation::HeadBucket, ""), |_| Ok(()))
             .await;
         match looked {
             Ok(()) => Ok(()),

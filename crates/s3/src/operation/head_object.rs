@@ -32,7 +32,7 @@ impl S3Client {
     /// list the bucket.
     pub async fn head_object(&self, key: &str) -> Result<Option<ObjectInfo>> {
         let found = self
-            .call(Call::new(Operation::HeadObject, key), |answer| {
+            .call(&Call::new(Operation::HeadObject, key), |answer| {
                 let headers = answer.headers();
                 if answer.status() != StatusCode::OK {
                     return Err(unfit("a status that no HEAD has"));

@@ -59,7 +59,7 @@ impl S3Client {
             ..Call::new(Operation::ListObjectVersions, "")
         };
         let page = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 no_error_within(&answer)?;
                 parse_versions(answer.body()).map_err(|error| unfit(error.to_string()))
             })

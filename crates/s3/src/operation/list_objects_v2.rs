@@ -62,7 +62,7 @@ impl S3Client {
             ..Call::new(Operation::ListObjectsV2, "")
         };
         let page = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 no_error_within(&answer)?;
                 parse_list(answer.body()).map_err(|error| unfit(error.to_string()))
             })

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cidbucket_blockstore::Result;
 use cidbucket_sigv4::Payload;
 use data_encoding::BASE64;
+use http::header;
 
 use super::{Call, Operation};
 use crate::S3Client;
@@ -130,10 +131,10 @@ impl S3Client {
             ..Call::new(Operation::PutObject, key)
         };
         let result = self
-            .call(call, |answer| {
+            .call(&call, |answer| {
                 crate::failure::no_error_within(&answer)?;
                 // Whatever answers without one has stored nothing.
-                let etag = text(answer.headers(), "etag")
+                let etag = text(answer.headers(), header::ETAG)
                     .ok_or_else(|| unfit("a put acknowledged without an ETag"))?;
                 Ok(written(etag))
             })

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::TransportError;
-use super::connection::Connection;
+use super::connection::{Connection, Driver};
 use super::timer::Timer;
 
 /// Slowest body that is waited for, in bytes per second.
@@ -65,48 +65,53 @@ pub(super) async fn read(
     }
     let expected = declared.and_then(|n| usize::try_from(n).ok());
     let mut buffer = Vec::with_capacity(expected.unwrap_or(0).min(limit));
-    let mut window = (Instant::now(), 0_usize);
+    // Since when there was how much. Most bodies are there at once, and no clock is looked at.
+    let mut window = None;
     let enough = usize::try_from(MIN_RATE * stall.as_secs().max(1)).unwrap_or(usize::MAX);
-    let whole = poll_fn(|cx| {
+    let mut read = |driver: &mut Driver, cx: &mut Context<'_>, buffer: &mut Vec<u8>| {
         loop {
-            connection.drive(cx);
-            match Pin::new(&mut body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let Ok(data) = frame.into_data() else {
-                        continue; // trailers say nothing that we use
-                    };
-                    let room = limit - buffer.len();
-                    if data.remaining() <= room {
-                        buffer.extend_from_slice(&data);
-                        continue;
-                    }
-                    if oversize == Oversize::Fail {
-                        return Poll::Ready(Err(TransportError::TooLarge {
-                            limit,
-                            declared: None,
-                        }));
-                    }
-                    buffer.extend_from_slice(&data[..room]);
-                    return Poll::Ready(Ok(false));
-                }
-                Poll::Ready(Some(Err(source))) => {
+            driver.drive(cx);
+            let frame = match ready!(Pin::new(&mut body).poll_frame(cx)) {
+                None => return Poll::Ready(Ok(true)),
+                Some(Ok(frame)) => frame,
+                Some(Err(source)) => {
                     return Poll::Ready(Err(TransportError::Short {
                         read: buffer.len() as u64,
                         source: Arc::new(source),
                     }));
                 }
-                Poll::Ready(None) => return Poll::Ready(Ok(true)),
-                Poll::Pending => {}
+            };
+            let Ok(data) = frame.into_data() else {
+                continue; // trailers say nothing that we use
+            };
+            let room = limit - buffer.len();
+            if data.remaining() <= room {
+                buffer.extend_from_slice(&data);
+                continue;
             }
-            match timer.poll(cx, window.0 + stall) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(deadline)) => return Poll::Ready(Err(deadline)),
-                Poll::Ready(None) => {
-                    if buffer.len() - window.1 < enough {
-                        return Poll::Ready(Err(TransportError::Stalled(buffer.len() as u64)));
-                    }
-                    window = (Instant::now(), buffer.len());
+            if oversize == Oversize::Fail {
+                return Poll::Ready(Err(TransportError::TooLarge {
+                    limit,
+                    declared: None,
+                }));
+            }
+            buffer.extend_from_slice(&data[..room]);
+            return Poll::Ready(Ok(false));
+        }
+    };
+    let whole = poll_fn(|cx| {
+        let polled = connection.poll(cx, |driver, cx| read(driver, cx, &mut buffer));
+        if polled.is_ready() {
+            return polled;
+        }
+        loop {
+            let (since, before) = *window.get_or_insert_with(|| (Instant::now(), buffer.len()));
+            match ready!(timer.poll(cx, since + stall)) {
+                Some(deadline) => return Poll::Ready(Err(deadline)),
+                None if buffer.len() - before < enough => {
+                    return Poll::Ready(Err(TransportError::Stalled(buffer.len() as u64)));
                 }
+                None => window = None,
             }
         }
     })

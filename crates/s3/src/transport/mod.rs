@@ -12,6 +12,7 @@ mod pool;
 mod resolver;
 mod tcp;
 mod timer;
+mod waker;
 
 use std::fmt;
 use std::pin::pin;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -74,6 +76,9 @@ impl Default for TransportOptions {
         }
     }
 }
+
+/// A request on its way.
+pub(crate) type Outgoing = Request<Full<Bytes>>;
 
 /// Limits of one attempt.
 #[derive(Debug, Clone, Copy)]
@@ -199,46 +204,57 @@ impl HttpClient {
         request: Request<Bytes>,
         limits: Limits,
     ) -> Result<Response<Bytes>, TransportError> {
+        let mut request = Some(request.map(Full::new));
         let (head, body) = self
-            .exchange_as(origin, request, limits, |head| head)
+            .exchange_as(origin, &mut request, limits, |head| head)
             .await?;
         Ok(head.map(|()| body))
     }
 
     /// As [`Self::exchange`]; `keep` takes what is needed of the answer's head before the body is
     /// read. The headers are parts of hyper's read buffer: while they live, it takes new ones.
+    ///
+    /// The request is taken from where it is once it is sent, since moving it costs more the more
+    /// futures it goes through.
     pub(crate) async fn exchange_as<H>(
         &self,
         origin: &Origin,
-        request: Request<Bytes>,
+        request: &mut Option<Outgoing>,
         limits: Limits,
         keep: impl FnOnce(Response<()>) -> H,
     ) -> Result<(H, Bytes), TransportError> {
         let options = &self.inner.options;
-        let uploading = !request.body().is_empty();
-        let mut request = request.map(Full::new);
-        if !uploading && matches!(*request.method(), Method::PUT | Method::POST) {
-            // hyper leaves it out, and S3 wants it.
-            let zero = HeaderValue::from_static("0");
-            request.headers_mut().insert(header::CONTENT_LENGTH, zero);
+        let mut uploading = false;
+        if let Some(request) = request {
+            uploading = !request.body().is_end_stream();
+            if !uploading && matches!(*request.method(), Method::PUT | Method::POST) {
+                // hyper leaves it out, and S3 wants it.
+                let zero = HeaderValue::from_static("0");
+                request.headers_mut().insert(header::CONTENT_LENGTH, zero);
+            }
         }
+        let begun = Instant::now();
         let sleep = pin!(tokio::time::sleep_until(limits.deadline));
         let mut timer = Timer::new(sleep, limits.deadline);
         let (mut connection, answer) = loop {
-            let mut connection = match self.pooled(origin, limits.fresh).await {
-                Some(connection) => connection,
-                None => self.connect(origin, limits.deadline).await?,
+            let mut since = begun;
+            let pooled = self.pooled(origin, limits.fresh, begun).await;
+            let mut connection = if let Some(connection) = pooled {
+                connection
+            } else {
+                // As a box: it is large, rare, and would be moved about with every request.
+                let new = Box::pin(self.connect(origin, limits.deadline)).await?;
+                since = Instant::now();
+                new
             };
             let sent = connection
-                .send(request, options.first_byte_timeout, &mut timer)
+                .send(request, since, options.first_byte_timeout, &mut timer)
                 .await;
             match sent {
                 Ok(answer) => break (connection, answer),
-                Err(failure) => match failure.unsent {
-                    // A kept-alive connection closed under our hands: nothing was sent.
-                    Some(unsent) if connection.reused => request = unsent,
-                    _ => return Err(failure.error),
-                },
+                // A kept-alive connection closed under our hands: nothing was sent.
+                Err(_) if request.is_some() && connection.reused => {}
+                Err(error) => return Err(error),
             }
         };
 
@@ -270,11 +286,11 @@ impl HttpClient {
         Ok((head, read.bytes))
     }
 
-    async fn pooled(&self, origin: &Origin, fresh: bool) -> Option<Box<Connection>> {
+    async fn pooled(&self, origin: &Origin, fresh: bool, now: Instant) -> Option<Box<Connection>> {
         if fresh {
             return None;
         }
-        while let Some(mut connection) = origin.take(self.inner.options.idle_timeout) {
+        while let Some(mut connection) = origin.take(now, self.inner.options.idle_timeout) {
             if connection.is_usable().await {
                 return Some(connection);
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 
@@ -42,15 +43,16 @@ impl Origin {
     }
 
     /// The connection used last, so that a burst's surplus grows old and is closed.
-    pub(super) fn take(&self, idle_timeout: Duration) -> Option<Idle> {
+    pub(super) fn take(&self, now: Instant, idle_timeout: Duration) -> Option<Idle> {
         let mut idle = self.idle.lock();
-        discard_old(&mut idle, idle_timeout);
+        discard_old(&mut idle, now, idle_timeout);
         idle.pop()
     }
 
+    /// Keeps a connection that was used until now.
     pub(super) fn put_back(&self, connection: Idle, max_idle: usize, idle_timeout: Duration) {
         let mut idle = self.idle.lock();
-        discard_old(&mut idle, idle_timeout);
+        discard_old(&mut idle, connection.idle_since, idle_timeout);
         if idle.len() < max_idle {
             idle.push(connection);
         }
@@ -83,10 +85,12 @@ impl Origins {
 }
 
 /// The oldest come first.
-fn discard_old(idle: &mut Vec<Idle>, idle_timeout: Duration) {
+fn discard_old(idle: &mut Vec<Idle>, now: Instant, idle_timeout: Duration) {
     let old = idle
         .iter()
-        .take_while(|connection| connection.idle_since.elapsed() >= idle_timeout)
+        .take_while(|connection| {
+            now.saturating_duration_since(connection.idle_since) >= idle_timeout
+        })
         .count();
     idle.drain(..old);
 }

@@ -1,0 +1,186 @@
+//! The waker with which a request polls its connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures::task::AtomicWaker;
+
+/// Polled in a row at most, so that a connection that is always ready lets others have their turn.
+const MAX_POLLS: usize = 4;
+
+/// Wakes the task that polls, but not while it polls.
+///
+/// Request and connection talk through channels: what one sends wakes the other, which is the same
+/// task. It would be put in line again to be polled for nothing, and whoever polls many futures at once
+/// takes it for one that does not let others have their turn. So it is polled again on the spot.
+pub(super) struct OwnWaker {
+    shared: Arc<Shared>,
+    waker: Waker,
+}
+
+struct Shared {
+    task: AtomicWaker,
+    state: AtomicU8,
+}
+
+/// Nobody polls: a wake is for the task.
+const IDLE: u8 = 0;
+/// Somebody polls.
+const POLLING: u8 = 1;
+/// Somebody polls, and was woken meanwhile.
+const WOKEN: u8 = 2;
+
+impl OwnWaker {
+    pub(super) fn new() -> Self {
+        let shared = Arc::new(Shared {
+            task: AtomicWaker::new(),
+            state: AtomicU8::new(IDLE),
+        });
+        Self {
+            waker: Waker::from(Arc::clone(&shared)),
+            shared,
+        }
+    }
+
+    /// Does something on the task, which polls next: to be woken would be for nothing.
+    pub(super) fn awake<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.shared.state.store(POLLING, Ordering::Release);
+        let done = work();
+        self.shared.state.store(IDLE, Ordering::Release);
+        done
+    }
+
+    /// Polls until there is nothing more to do at once.
+    pub(super) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let Shared { task, state } = &*self.shared;
+        task.register(cx.waker());
+        let mut own = Context::from_waker(&self.waker);
+        for _ in 0..MAX_POLLS {
+            state.store(POLLING, Ordering::Release);
+            if let Poll::Ready(ready) = poll(&mut own) {
+                state.store(IDLE, Ordering::Release);
+                return Poll::Ready(ready);
+            }
+            let asleep = state.compare_exchange(POLLING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+            if asleep.is_ok() {
+                return Poll::Pending;
+            }
+        }
+        state.store(IDLE, Ordering::Release);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let polling = |state| (state != IDLE).then_some(WOKEN);
+        if self
+            .state
+            .try_update(Ordering::AcqRel, Ordering::Acquire, polling)
+            .is_err()
+        {
+            self.task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::task::noop_waker_ref;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_wake_while_polling_is_another_poll() {
+        let own = OwnWaker::new();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let mut polls = 0;
+        let polled = own.poll(&mut cx, |cx| {
+            polls += 1;
+            if polls < 3 {
+                cx.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        });
+        assert!(polled.is_pending());
+        assert_eq!((polls, count.0.load(Ordering::Relaxed)), (3, 0));
+        // Nobody polls now.
+        own.waker.wake_by_ref();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn who_never_rests_lets_others_have_their_turn() {
+        let own = OwnWaker::new();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let polled = own.poll(&mut Context::from_waker(&waker), |cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        assert!(polled.is_pending());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn whoever_polled_last_is_woken() {
+        let own = OwnWaker::new();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let pending = |cx: &mut Context<'_>| {
+            let _ = own.poll(cx, |_| Poll::<()>::Pending);
+        };
+        pending(&mut Context::from_waker(noop_waker_ref()));
+        pending(&mut Context::from_waker(&waker));
+        own.waker.wake_by_ref();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn no_wake_of_another_thread_is_lost() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let own = OwnWaker::new();
+        let ready = Arc::new(AtomicUsize::new(0));
+        for round in 1..=2_000 {
+            let (waker, told) = (own.waker.clone(), Arc::clone(&ready));
+            let teller = std::thread::spawn(move || {
+                told.store(round, Ordering::Release);
+                waker.wake();
+            });
+            runtime.block_on(std::future::poll_fn(|cx| {
+                own.poll(cx, |_| {
+                    if ready.load(Ordering::Acquire) == round {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+            }));
+            teller.join().unwrap();
+        }
+    }
+}
