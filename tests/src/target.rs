@@ -138,7 +138,7 @@ impl Target {
         let response = wire::Request {
             authority: self.authority().to_owned(),
             method: "PUT".to_owned(),
-            path: cidbucket_sigv4::encode_path(&path),
+            path: cidbucket_sigv4::encode_path(&path).into_owned(),
             query: Vec::new(),
             headers,
             body: bytes.to_vec(),

@@ -1,6 +1,7 @@
 //! The client: signs a request, sends it, and tries again where that helps.
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -539,7 +540,7 @@ impl S3Client {
         if !call.body.is_empty() {
             // hyper would make a value of its own.
             let start = text.len();
-            write!(text, "{}", call.body.len()).expect("a String takes all");
+            text.push_str(itoa::Buffer::new().format(call.body.len()));
             values[count] = ("content-length", start..text.len());
             count += 1;
         }
@@ -574,18 +575,18 @@ impl S3Client {
         }
 
         let path = text.slice(..path);
-        // The keys of blocks are their own encoding.
-        let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(b);
-        let target = if call.query.is_empty() && path.iter().all(plain) {
-            path
-        } else {
-            let path = str::from_utf8(&path).expect("it was a text");
-            let mut target = encode_path(path);
-            if !call.query.is_empty() {
-                target.push('?');
-                target.push_str(&encode_query(call.query));
+        let encoded = encode_path(str::from_utf8(&path).expect("it was a text"));
+        let target = match encoded {
+            // The keys of blocks are their own encoding.
+            Cow::Borrowed(_) if call.query.is_empty() => path.clone(),
+            encoded => {
+                let mut target = encoded.into_owned();
+                if !call.query.is_empty() {
+                    target.push('?');
+                    target.push_str(&encode_query(call.query));
+                }
+                target.into()
             }
-            target.into()
         };
         *request.uri_mut() = Uri::from_maybe_shared(target)
             .map_err(|_| invalid("the key makes no valid URL".into()))?;

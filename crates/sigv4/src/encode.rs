@@ -39,14 +39,10 @@ impl<const BLOCKS: usize> Sink for crate::sha256::Sha256<BLOCKS> {
 }
 
 /// The path of a request as it is sent and signed: `/` stays, every other reserved byte is
-/// encoded. `path` is the decoded text, say `/bucket/` plus the object's key.
-pub fn encode_path(path: &str) -> String {
-    encoded_path(path).into_owned()
-}
-
-/// As [`encode_path`], but not copied where there is nothing to encode.
+/// encoded. `path` is the decoded text, say `/bucket/` plus the object's key. It is not copied where
+/// there is nothing to encode.
 #[inline]
-pub(crate) fn encoded_path(path: &str) -> Cow<'_, str> {
+pub fn encode_path(path: &str) -> Cow<'_, str> {
     let path = Path::new(path);
     if path.plain {
         return Cow::Borrowed(path.decoded);

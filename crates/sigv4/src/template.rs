@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::canonical_request::{
     CanonicalHeaders, Request, canonical_name, canonical_value, put_value,
 };
-use crate::encode::{Path, Sink, encoded_path};
+use crate::encode::{Path, Sink, encode_path};
 use crate::laid::{Laid, digests};
 use crate::presign::{Parts, Presign, SIGNATURE, put_hex};
 use crate::sha256::Canonical;
@@ -245,7 +245,7 @@ impl Form {
                 given: values.len(),
             });
         }
-        let key = encoded_path(key);
+        let key = encode_path(key);
         let value = |&slot: &usize| canonical_value(&self.varying[slot], values[slot].as_ref());
         let mut fits = request.fill(0, &key);
         for (gap, slot) in (1..).zip(&self.slots) {

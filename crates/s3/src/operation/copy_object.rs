@@ -35,8 +35,9 @@ impl S3Client {
     /// `Conflict` where [`CopyObject::if_match`] does not hold.
     pub async fn copy_object(&self, key: &str, copy: &CopyObject<'_>) -> Result<bool> {
         let bucket = self.bucket();
-        let source = encode_path(&format!("/{}/{}", bucket.name(), copy.source));
-        let mut headers = vec![("x-amz-copy-source", source.as_str())];
+        let source = format!("/{}/{}", bucket.name(), copy.source);
+        let source = encode_path(&source);
+        let mut headers = vec![("x-amz-copy-source", &*source)];
         headers.extend(copy.if_match.map(|tag| ("x-amz-copy-source-if-match", tag)));
         let call = Call {
             headers: &headers,
