@@ -96,13 +96,21 @@ impl Wake for Shared {
 
 #[cfg(test)]
 mod tests {
-    use futures::task::noop_waker_ref;
     use std::sync::atomic::AtomicUsize;
+
+    use futures::task::noop_waker_ref;
 
     use super::*;
 
+    /// Counts how often its task is woken.
     #[derive(Default)]
     struct Count(AtomicUsize);
+
+    impl Count {
+        fn woken(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
 
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
@@ -110,38 +118,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_wake_while_polling_is_another_poll() {
+    /// How often is polled what wakes itself so many times, and how often its task is woken.
+    fn polls(wakes: usize) -> (usize, usize) {
         let own = OwnWaker::new();
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
-        let mut cx = Context::from_waker(&waker);
         let mut polls = 0;
-        let polled = own.poll(&mut cx, |cx| {
+        let polled = own.poll(&mut Context::from_waker(&waker), |cx| {
             polls += 1;
-            if polls < 3 {
+            if polls <= wakes {
                 cx.waker().wake_by_ref();
             }
             Poll::<()>::Pending
         });
         assert!(polled.is_pending());
-        assert_eq!((polls, count.0.load(Ordering::Relaxed)), (3, 0));
+        let while_polling = count.woken();
         // Nobody polls now.
         own.waker.wake_by_ref();
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.woken(), while_polling + 1);
+        (polls, while_polling)
+    }
+
+    #[test]
+    fn a_wake_while_polling_is_another_poll() {
+        assert_eq!(polls(0), (1, 0));
+        assert_eq!(polls(2), (3, 0));
     }
 
     #[test]
     fn who_never_rests_lets_others_have_their_turn() {
-        let own = OwnWaker::new();
-        let count = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&count));
-        let polled = own.poll(&mut Context::from_waker(&waker), |cx| {
-            cx.waker().wake_by_ref();
-            Poll::<()>::Pending
-        });
-        assert!(polled.is_pending());
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(polls(usize::MAX), (MAX_POLLS, 1));
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
         pending(&mut Context::from_waker(noop_waker_ref()));
         pending(&mut Context::from_waker(&waker));
         own.waker.wake_by_ref();
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.woken(), 1);
     }
 
     #[test]
