@@ -18,13 +18,12 @@ use crate::{Audience, Body, Refusal};
 const HEADERS: usize = 20;
 
 pub(crate) async fn answer(
-    mut ask: Ask,
+    ask: Ask,
     negotiated: &Negotiated,
     store: &dyn Blockstore,
     audience: Audience,
 ) -> Result<Response<Body>, Refusal> {
-    let cid = *ask.root();
-    let cid = &cid;
+    let cid = ask.root();
     let tag = EntityTag::strong(&ask.path.root_text, ".raw");
     let condition = tag.none_match(&ask.headers);
     let mut answer = match condition {
@@ -53,7 +52,7 @@ pub(crate) async fn answer(
     };
     let outside = answer.status() == StatusCode::RANGE_NOT_SATISFIABLE;
     // The request's own map, emptied: a server has just made it, and has the answer's afterwards.
-    let mut room = std::mem::take(&mut ask.headers);
+    let mut room = ask.headers;
     room.clear();
     room.reserve(HEADERS);
     let headers = answer.headers_mut();

@@ -30,7 +30,8 @@ pub(super) type Socket = MaybeHttpsStream<TokioIo<Counted<TcpStream>>>;
 
 type Io = Stream<Socket>;
 
-/// How much is read at once, in bytes. A larger buffer would be a fresh one for every answer.
+/// How much is read at once, in bytes: a block of 64 KiB with the head of its answer. A much larger
+/// buffer would be a fresh one for every answer.
 const READ_BUFFER: usize = 72 << 10;
 /// Largest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 << 10;
