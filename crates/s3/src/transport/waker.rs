@@ -97,6 +97,7 @@ impl Wake for Shared {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
 
     use futures::task::noop_waker_ref;
 
@@ -164,29 +165,40 @@ mod tests {
         assert_eq!(count.woken(), 1);
     }
 
-    #[test]
-    fn no_wake_of_another_thread_is_lost() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+    #[tokio::test]
+    async fn no_wake_of_another_thread_is_lost() {
+        const ROUNDS: usize = 20_000;
         let own = OwnWaker::new();
-        let ready = Arc::new(AtomicUsize::new(0));
-        for round in 1..=2_000 {
-            let (waker, told) = (own.waker.clone(), Arc::clone(&ready));
-            let teller = std::thread::spawn(move || {
-                told.store(round, Ordering::Release);
-                waker.wake();
-            });
-            runtime.block_on(std::future::poll_fn(|cx| {
-                own.poll(cx, |_| {
-                    if ready.load(Ordering::Acquire) == round {
-                        Poll::Ready(())
-                    } else {
-                        Poll::Pending
+        let (asked, told) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let teller = {
+            let (waker, asked, told) = (own.waker.clone(), Arc::clone(&asked), Arc::clone(&told));
+            move || {
+                for round in 1..=ROUNDS {
+                    while asked.load(Ordering::Acquire) < round {
+                        std::thread::yield_now();
                     }
-                })
-            }));
-            teller.join().unwrap();
-        }
+                    told.store(round, Ordering::Release);
+                    waker.wake_by_ref();
+                }
+            }
+        };
+        let teller = std::thread::spawn(teller);
+        let rounds = async {
+            for round in 1..=ROUNDS {
+                let polled = std::future::poll_fn(|cx| {
+                    own.poll(cx, |_| {
+                        let told = told.load(Ordering::Acquire) == round;
+                        asked.store(round, Ordering::Release);
+                        // So that the other thread wakes now while this one polls, now after.
+                        (0..round % 512).for_each(|_| std::hint::spin_loop());
+                        if told { Poll::Ready(()) } else { Poll::Pending }
+                    })
+                });
+                polled.await;
+            }
+        };
+        let rounds = tokio::time::timeout(Duration::from_mins(1), rounds).await;
+        rounds.expect("nobody is left asleep");
+        teller.join().unwrap();
     }
 }
