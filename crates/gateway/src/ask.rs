@@ -1,5 +1,7 @@
 //! A request that was understood. Pure.
 
+use std::fmt;
+
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
@@ -10,7 +12,7 @@ use crate::query::Query;
 use crate::{Cid, Options, Refusal};
 
 /// A request that was understood, and is to be answered from a store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ask {
     pub(crate) head: bool,
     pub(crate) path: ContentPath,
@@ -193,6 +195,19 @@ impl Ask {
     }
 }
 
+/// Without the headers, which may hold a token.
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("head", &self.head)
+            .field("path", &self.path)
+            .field("query", &self.query)
+            .field("kind", &self.kind)
+            .field("only_if_cached", &self.only_if_cached)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Content does not run as code on an origin that is not its own.
 ///
 /// The path-gateway specification demands the refusal of service workers for `/ipfs/{cid}` without a
@@ -224,4 +239,21 @@ fn refuse_scripts(parts: &Parts, place: Place) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_is_shown() {
+        let cid = "bafkqaaa";
+        let request = http::Request::get(format!("/ipfs/{cid}?format=raw"));
+        let request = request.header("authorization", "Bearer secret-token");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let ask = Ask::read(parts, &Options::default()).unwrap();
+        assert_eq!(ask.headers()["authorization"], "Bearer secret-token");
+        let shown = format!("{ask:?}");
+        assert!(shown.contains(cid) && !shown.contains("secret"), "{shown}");
+    }
 }
