@@ -158,7 +158,11 @@ impl S3Client {
     /// As [`CredentialsProvider::credentials`].
     pub async fn signer(&self) -> Result<Option<Arc<Signer>>> {
         let place = Arc::clone(&self.inner.place.read());
-        Ok(self.signing(&place).await?.map(|(_, signer)| signer))
+        let Some(provider) = &self.inner.credentials else {
+            return Ok(None);
+        };
+        let (_, signer) = self.signing(provider, &place).await?;
+        Ok(Some(signer))
     }
 
     /// A granter of signed URLs for this bucket, as others reach it: with the credentials of this
@@ -415,19 +419,22 @@ impl S3Client {
     ) -> Result<Ready, Cause> {
         let place = Arc::clone(&self.inner.place.read());
         used.place = Some(Arc::clone(&place));
-        let signing = match self.known_signing(&place) {
-            Some(known) => known,
-            // As a box: it is large and rare.
-            None => Box::pin(timeout_at(deadline, self.signing(&place)))
-                .await
-                .map_err(|_| Cause::Transport(TransportError::Deadline))?
-                .map_err(Cause::Own)?,
+        let signing = match &self.inner.credentials {
+            None => None,
+            Some(provider) => Some(match self.known_signing(&place) {
+                Some(known) => known,
+                // As a box: it is large and rare.
+                None => Box::pin(timeout_at(deadline, self.signing(provider, &place)))
+                    .await
+                    .map_err(|_| Cause::Transport(TransportError::Deadline))?
+                    .map_err(Cause::Own)?,
+            }),
         };
-        used.time = self.now();
+        let now = self.now();
         let (issued, signer) = signing.unzip();
-        used.issued = issued;
+        used.signed = issued.map(|issued| (issued, now));
         let request = self
-            .request(call, &place, signer.as_deref(), used.time.into())
+            .request(call, &place, signer.as_deref(), now.into())
             .map_err(Cause::Own)?;
         Ok(Ready {
             place,
@@ -593,39 +600,35 @@ impl S3Client {
         Ok(request)
     }
 
-    /// What to sign with, where nobody needs to be asked: there are no credentials, or they never
-    /// change.
+    /// What to sign with, where nobody needs to be asked: the credentials never change.
     fn known_signing(&self, place: &Place) -> Option<Signing> {
-        if self.inner.credentials.is_none() {
-            return Some(None);
-        }
         let CredentialsSource::Static(_) = self.inner.config.credentials else {
             return None;
         };
         let signing = self.inner.signing.lock();
         let (issued, signer) = signing.as_ref()?;
-        (signer.region() == place.bucket.region())
-            .then(|| Some((Arc::clone(issued), Arc::clone(signer))))
+        (signer.region() == place.bucket.region()).then(|| (Arc::clone(issued), Arc::clone(signer)))
     }
 
     /// The credentials of this moment with their signer, which keeps the day's signing key.
-    async fn signing(&self, place: &Place) -> Result<Signing> {
-        let Some(provider) = &self.inner.credentials else {
-            return Ok(None);
-        };
+    async fn signing(
+        &self,
+        provider: &Arc<dyn CredentialsProvider>,
+        place: &Place,
+    ) -> Result<Signing> {
         let issued = provider.credentials().await?;
         let mut cached = self.inner.signing.lock();
         if let Some((for_issued, signer)) = &*cached
             && Arc::ptr_eq(for_issued, &issued)
             && signer.region() == place.bucket.region()
         {
-            return Ok(Some((issued, Arc::clone(signer))));
+            return Ok((issued, Arc::clone(signer)));
         }
         let signer = Signer::new(issued.credentials.clone(), place.bucket.region())
             .map(Arc::new)
             .map_err(|error| Error::Invalid(Report::new("sign", error.to_string()).into()))?;
         *cached = Some((Arc::clone(&issued), Arc::clone(&signer)));
-        Ok(Some((issued, signer)))
+        Ok((issued, signer))
     }
 
     /// Puts right what a refusal says is wrong on our side; whether anything was.
@@ -639,13 +642,13 @@ impl S3Client {
             tracing::info!(region, "the bucket is in another region than configured");
             return true;
         }
-        let Some(issued) = &used.issued else {
+        let Some((issued, time)) = &used.signed else {
             return false;
         };
         if matches!(refusal.status, 400 | 403)
             && !done.clock
             && let Some(date) = refusal.date
-            && (refusal.names_the_clock() || apart(date, used.time) > SKEW)
+            && (refusal.names_the_clock() || apart(date, *time) > SKEW)
         {
             done.clock = true;
             let skew = seconds(date) - seconds(SystemTime::now());
@@ -719,8 +722,8 @@ struct Accept<A, B> {
     body: B,
 }
 
-/// What to sign with; nothing where requests are not signed.
-type Signing = Option<(Arc<Issued>, Arc<Signer>)>;
+/// What to sign with.
+type Signing = (Arc<Issued>, Arc<Signer>);
 
 /// A signed request, and where it goes.
 struct Ready {
@@ -730,20 +733,11 @@ struct Ready {
 }
 
 /// What an attempt was made with.
+#[derive(Default)]
 struct Used {
     place: Option<Arc<Place>>,
-    issued: Option<Arc<Issued>>,
-    time: SystemTime,
-}
-
-impl Default for Used {
-    fn default() -> Self {
-        Self {
-            place: None,
-            issued: None,
-            time: UNIX_EPOCH,
-        }
-    }
+    /// With what, and at what time, where it was signed.
+    signed: Option<(Arc<Issued>, SystemTime)>,
 }
 
 /// Whether one of two requests has the answer: what was asked for, or a refusal that the other

@@ -2,50 +2,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The form of dates in headers; `_` is any byte.
+const HTTP: &[u8] = b"___, __ ___ ____ __:__:__ GMT";
+
 /// Reads the `Date` header's form (RFC 9110 §5.6.7): `Wed, 21 Oct 2015 07:28:00 GMT`.
 pub(crate) fn from_http(text: &str) -> Option<SystemTime> {
-    // By place, as it is read with every object: looking for what separates takes five times as long.
-    let [
-        _,
-        _,
-        _,
-        b',',
-        b' ',
-        d1,
-        d2,
-        b' ',
-        m1,
-        m2,
-        m3,
-        b' ',
-        rest @ ..,
-    ] = text.trim().as_bytes()
-    else {
+    // By place, since it is read with every object.
+    let text = text.trim().as_bytes();
+    let fits = |(byte, place): (&u8, &u8)| *place == b'_' || byte == place;
+    if text.len() != HTTP.len() || !text.iter().zip(HTTP).all(fits) {
         return None;
-    };
-    let [
-        y1,
-        y2,
-        y3,
-        y4,
-        b' ',
-        h1,
-        h2,
-        b':',
-        n1,
-        n2,
-        b':',
-        s1,
-        s2,
-        b' ',
-        b'G',
-        b'M',
-        b'T',
-    ] = rest
-    else {
-        return None;
-    };
-    let month = match &[*m1, *m2, *m3] {
+    }
+    let month = match &text[8..11] {
         b"Jan" => 1,
         b"Feb" => 2,
         b"Mar" => 3,
@@ -60,16 +28,12 @@ pub(crate) fn from_http(text: &str) -> Option<SystemTime> {
         b"Dec" => 12,
         _ => return None,
     };
-    at(
-        decimal(&[*y1, *y2, *y3, *y4])?,
-        month,
-        decimal(&[*d1, *d2])?,
-        [
-            decimal(&[*h1, *h2])?,
-            decimal(&[*n1, *n2])?,
-            decimal(&[*s1, *s2])?,
-        ],
-    )
+    let time = [
+        decimal(&text[17..19])?,
+        decimal(&text[20..22])?,
+        decimal(&text[23..25])?,
+    ];
+    at(decimal(&text[12..16])?, month, decimal(&text[5..7])?, time)
 }
 
 /// Reads the form of `LastModified` in XML (ISO 8601): `2009-10-12T17:50:30.000Z`.

@@ -47,6 +47,10 @@ impl Kind {
         }
     }
 
+    pub(crate) fn is_of(self, route: Route<'_>) -> bool {
+        self.route == route.index()
+    }
+
     pub(crate) fn route(self) -> &'static str {
         Route::NAMES[self.route]
     }

@@ -15,7 +15,6 @@ pub(crate) struct Record {
     inner: Arc<Inner>,
     kind: Kind,
     quiet: bool,
-    gateway: bool,
     /// 0 until it is answered.
     status: u16,
     begun: Instant,
@@ -39,7 +38,6 @@ impl Record {
             kind: Kind::of(route, method),
             // Neither path nor query nor headers: they name blocks, and may hold secrets.
             quiet: matches!(route, Route::Healthz | Route::Readyz | Route::Metrics),
-            gateway: route == Route::Gateway,
             status: 0,
             begun: Instant::now(),
             received,
@@ -71,7 +69,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         let metrics = &self.inner.metrics;
         metrics.in_flight.dec();
-        if self.gateway {
+        if self.kind.is_of(Route::Gateway) {
             metrics.gateway_bytes.inc_by(self.sent);
             if self.cut_off {
                 metrics.gateway_cut_off.inc();
