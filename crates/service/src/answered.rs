@@ -158,4 +158,40 @@ mod tests {
             ]
         );
     }
+
+    #[derive(Debug)]
+    struct Told;
+
+    impl prometheus_client::collector::Collector for Told {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            let answered = Answered::default();
+            let get = Kind::of(Route::Gateway, &Method::GET);
+            for status in [StatusCode::OK, StatusCode::OK, StatusCode::NOT_FOUND] {
+                answered.count(get, status, Duration::from_millis(2));
+            }
+            answered.encode(&mut encoder)
+        }
+    }
+
+    #[test]
+    fn they_are_told_by_their_labels() {
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(Told));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"requests_total{route="/ipfs/{cid}",method="GET",status="200"} 2"#,
+            r#"requests_total{route="/ipfs/{cid}",method="GET",status="404"} 1"#,
+            r#"request_duration_seconds_count{route="/ipfs/{cid}"} 3"#,
+            r#"request_duration_seconds_bucket{le="0.001",route="/ipfs/{cid}"} 0"#,
+            r#"request_duration_seconds_bucket{le="0.0025",route="/ipfs/{cid}"} 3"#,
+        ] {
+            assert!(text.lines().any(|own| own == line), "{line} in {text}");
+        }
+        // Of what was not asked nothing is told.
+        assert!(
+            !text.contains("HEAD") && !text.contains("/v1/info"),
+            "{text}"
+        );
+    }
 }
